@@ -1,0 +1,158 @@
+import { createHash } from "node:crypto";
+import { z } from "zod";
+
+import { canonicalJson } from "./canonicalJson";
+
+/**
+ * The document that tells one member's machine everything it must become: written by Pulumi, read by the agent.
+ * It is immutable and named by its own hash (`config/<member>/<sha256>.json`), holds no secret, and is strict on both
+ * sides: an agent that does not know a field must refuse it rather than ignore it.
+ */
+
+const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/, "64 lower-case hexadecimal digits");
+const memberName = z.string().regex(/^m[1-9][0-9]?$/, "m1, m2, …");
+const ipv4 = z.ipv4();
+const volumeId = z.string().regex(/^vol-[0-9a-f]{8,17}$/, "an EBS volume id");
+const certificatePem = z
+  .string()
+  .max(16_384)
+  .regex(/^-----BEGIN CERTIFICATE-----\n[\s\S]+-----END CERTIFICATE-----\n?$/, "PEM certificates");
+const parameterName = z
+  .string()
+  .max(1011)
+  .regex(/^(\/[a-z0-9-]+){3}$/, "/<cluster>/<member>/<what>");
+
+/** What the agent adds from the cluster record; a document that fixed these would let two clusters form. */
+export const agentOwnedVariables = [
+  "ETCD_INITIAL_CLUSTER",
+  "ETCD_INITIAL_CLUSTER_STATE",
+  "ETCD_INITIAL_CLUSTER_TOKEN",
+] as const;
+
+/**
+ * etcd's environment, exactly as it lands in /etc/etcd/etcd.env. Values are kept to characters that systemd's EnvironmentFile
+ * takes literally, so that nobody has to agree about quoting.
+ */
+const environment = z
+  .record(
+    z.string().regex(/^ETCD_[A-Z0-9_]+$/, "an ETCD_ variable"),
+    z
+      .string()
+      .max(4096)
+      .regex(/^[\x21-\x7e]*$/, "printable ASCII without spaces")
+      .regex(/^[^"'\\`]*$/, "no quotes and no backslash"),
+  )
+  .refine((variables) => agentOwnedVariables.every((name) => !(name in variables)), {
+    message: `${agentOwnedVariables.join(", ")} come from the cluster record, never from here`,
+  });
+
+/** Schema of the document. */
+export const memberConfigSchema = z
+  .strictObject({
+    /** Layout of this document; an agent refuses any other number. */
+    schema: z.literal(1),
+    /** Name of the cluster: lower-case letters, digits and hyphens, at most 24. */
+    cluster: z.string().regex(/^[a-z]([a-z0-9-]{0,22}[a-z0-9])?$/),
+    /** AWS region, for the endpoints the agent calls. */
+    region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-[0-9]$/),
+    /** Name of the bucket with artifacts, documents, backups and the cluster record. */
+    bucket: z.string().regex(/^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/),
+    /** Name of the member; an identity that outlives machines. */
+    member: memberName,
+    /** Availability zone of the member's address and volume. */
+    zone: z.string().regex(/^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$/),
+    /** IPv4 address of the member's network interface, fixed for the interface's life. */
+    address: ipv4,
+    /** The data volume: found by id, attached as `device`. */
+    volume: z.strictObject({
+      id: volumeId,
+      device: z.literal("/dev/sdf"),
+      sizeGiB: z.int().min(1).max(16_384),
+    }),
+    /** What the machine fetches from `artifacts/<sha256>` and checks before use. */
+    artifacts: z.strictObject({
+      node: z.strictObject({ sha256: sha256Hex }),
+      agent: z.strictObject({ sha256: sha256Hex }),
+      etcd: z.strictObject({
+        sha256: sha256Hex,
+        version: z.string().regex(/^3\.[0-9]+\.[0-9]+$/),
+      }),
+    }),
+    /** etcd's settings, complete but for the three variables of the cluster record. */
+    etcd: z.strictObject({ environment }),
+    /** Public certificates, PEM. The CA fields may hold several while a CA is being exchanged. */
+    certificates: z.strictObject({
+      clientCa: certificatePem,
+      peerCa: certificatePem,
+      /** Server certificate for 2379, signed by the client CA. */
+      server: certificatePem,
+      /** Server and client certificate for 2380, signed by the peer CA. */
+      peer: certificatePem,
+      /** Client certificate with which the agent calls etcd, signed by the client CA. */
+      agent: certificatePem,
+    }),
+    /** Names of the SSM SecureStrings that hold the private keys. */
+    parameters: z.strictObject({
+      serverKey: parameterName,
+      peerKey: parameterName,
+      agentKey: parameterName,
+      sshHostKey: parameterName,
+    }),
+    /** The configured first members; only the creator of the cluster record reads them. */
+    initialMembers: z
+      .array(z.strictObject({ name: memberName, address: ipv4, volumeId }))
+      .min(1)
+      .max(7),
+    /** What happens when a quorum is lost. */
+    recovery: z.strictObject({
+      mode: z.enum(["automatic", "manual"]),
+      quorumLossSeconds: z.int().min(60).max(86_400),
+    }),
+  })
+  .superRefine((config, context) => {
+    const own = config.initialMembers.find((each) => each.name === config.member);
+    if (
+      own !== undefined &&
+      (own.address !== config.address || own.volumeId !== config.volume.id)
+    ) {
+      context.addIssue({
+        code: "custom",
+        path: ["initialMembers"],
+        message: `${config.member} is listed with another address or volume than its own`,
+      });
+    }
+    for (const field of ["name", "address", "volumeId"] as const) {
+      if (
+        new Set(config.initialMembers.map((each) => each[field])).size !==
+        config.initialMembers.length
+      ) {
+        context.addIssue({ code: "custom", path: ["initialMembers"], message: `${field} repeats` });
+      }
+    }
+  });
+
+/** One member's desired state. */
+export type MemberConfig = z.infer<typeof memberConfigSchema>;
+
+/** A desired state as it is stored: the exact bytes, and the hash that names them. */
+export interface RenderedMemberConfig {
+  /** Canonical JSON with a final newline. */
+  text: string;
+  /** SHA-256 of `text`, lower-case hexadecimal. */
+  sha256: string;
+}
+
+/** Checks a desired state and renders it: the same value always gives the same bytes, so that `up` twice changes nothing. */
+export function renderMemberConfig(config: MemberConfig): RenderedMemberConfig {
+  const text = `${canonicalJson(memberConfigSchema.parse(config))}\n`;
+  return { text, sha256: createHash("sha256").update(text).digest("hex") };
+}
+
+/** Parses a stored desired state; throws when the bytes are not the ones that `sha256` names, or anything is unknown. */
+export function parseMemberConfig(text: string, sha256: string): MemberConfig {
+  const actual = createHash("sha256").update(text).digest("hex");
+  if (actual !== sha256) {
+    throw new Error(`the desired state named ${sha256} has the hash ${actual}`);
+  }
+  return memberConfigSchema.parse(JSON.parse(text));
+}
