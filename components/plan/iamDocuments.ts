@@ -39,7 +39,6 @@ export interface MemberScope extends Scope {
   readonly zone: string;
   readonly bucketArn: string;
   readonly keyArn: string;
-  readonly volumeId: string;
 }
 
 /** Tags by which IAM conditions and the operator's scripts recognise what belongs to a cluster and a member. */
