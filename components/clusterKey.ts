@@ -1,0 +1,43 @@
+import * as aws from "@pulumi/aws";
+import * as pulumi from "@pulumi/pulumi";
+
+import { canonicalJson } from "./plan/canonicalJson";
+import { keyPolicy } from "./plan/iamDocuments";
+
+/** What a ClusterKey needs. */
+export interface ClusterKeyArgs {
+  clusterName: string;
+  alias: string;
+  partition: pulumi.Output<string>;
+  accountId: pulumi.Output<string>;
+  deletionProtection: boolean;
+  tags: Record<string, pulumi.Input<string>>;
+}
+
+/** The KMS key of a cluster's disks, secrets and bucket, and its alias. */
+export class ClusterKey extends pulumi.ComponentResource {
+  /** ARN of the key. */
+  readonly arn: pulumi.Output<string>;
+
+  constructor(name: string, args: ClusterKeyArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("etcd-cluster:index:ClusterKey", name, {}, opts);
+    // Volumes and bucket stay behind when a protected stack is destroyed; without their key they would be noise.
+    const options = { parent: this, retainOnDelete: args.deletionProtection };
+    const key = new aws.kms.Key(
+      name,
+      {
+        description: `etcd cluster ${args.clusterName}: disks, secrets, bucket`,
+        enableKeyRotation: true,
+        deletionWindowInDays: 7,
+        policy: pulumi
+          .all([args.partition, args.accountId])
+          .apply(([partition, accountId]) => canonicalJson(keyPolicy({ partition, accountId }))),
+        tags: args.tags,
+      },
+      options,
+    );
+    new aws.kms.Alias(name, { name: args.alias, targetKeyId: key.keyId }, options);
+    this.arn = key.arn;
+    this.registerOutputs({ arn: this.arn });
+  }
+}
