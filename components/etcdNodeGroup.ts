@@ -4,6 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { bootstrap, timeouts, verify, waitForSsh } from "./plan/commands";
 import { parseHealth, type MemberHealth } from "./plan/health";
 import { memberPlaces } from "./plan/layout";
+import type { MemberConfig } from "./plan/memberConfig";
 import { ports } from "./plan/ports";
 import { MemberIdentity, type MemberFoundation } from "./memberIdentity";
 import { MemberMachine, type MachineFoundation } from "./memberMachine";
@@ -20,14 +21,13 @@ export interface SshWay {
 
 /** What an EtcdNodeGroup needs. */
 export interface EtcdNodeGroupArgs {
+  /** What the members share before any machine exists. */
   foundation: MemberFoundation;
+  /** What their machines share. */
+  machines: MachineFoundation;
   /** Ids of the private subnets by zone. */
   subnetIds: Readonly<Record<string, pulumi.Output<string>>>;
-}
-
-/** What the machines and their commands need, of which some is made from the members' identities. */
-export interface StartArgs {
-  machines: MachineFoundation;
+  /** How the commands reach them. */
   ssh: SshWay;
 }
 
@@ -64,6 +64,10 @@ const bastionDials = 60;
 export class EtcdNodeGroup extends pulumi.ComponentResource {
   /** The members' identities, m1 first. */
   readonly identities: readonly MemberIdentity[];
+  /** The members, with their groups. */
+  readonly members: pulumi.Output<MemberSummary[]>;
+  /** What verify saw; it resolves only after every member was verified. */
+  readonly health: pulumi.Output<MemberHealth[]>;
 
   private readonly base: string;
 
@@ -79,25 +83,11 @@ export class EtcdNodeGroup extends pulumi.ComponentResource {
           { parent: this },
         ),
     );
-    this.registerOutputs({});
-  }
-
-  /** Puts machines under the members, brings them up and verifies them. */
-  start(args: StartArgs): {
-    members: pulumi.Output<MemberSummary[]>;
-    health: pulumi.Output<MemberHealth[]>;
-  } {
-    const initialMembers = pulumi.all(
-      this.identities.map(({ member, address, volumeId }) =>
-        pulumi
-          .all([address, volumeId])
-          .apply(([ip, volume]) => ({ name: member, address: ip, volumeId: volume })),
-      ),
-    );
+    const initialMembers = pulumi.all(this.identities.map(initialMember));
     const machines = this.identities.map((identity) => ({
       identity,
       machine: new MemberMachine(
-        `${this.base}-${identity.member}`,
+        `${name}-${identity.member}`,
         { ...args.machines, identity, initialMembers },
         { parent: this },
       ),
@@ -106,28 +96,15 @@ export class EtcdNodeGroup extends pulumi.ComponentResource {
     const bootstraps: command.remote.Command[] = [];
     for (const { identity, machine } of machines) {
       // All waits: what the first bootstrap waits for is a quorum. The one before: members change one at a time.
-      bootstraps.push(
-        this.bootstrap(identity, machine, args.ssh, [...waits, ...bootstraps.slice(-1)]),
-      );
+      const after = [...waits, ...bootstraps.slice(-1)];
+      bootstraps.push(this.bootstrap(identity, machine, args.ssh, after));
     }
     const desired = pulumi.all(machines.map(({ machine }) => machine.configSha256));
-    const health = this.identities.map((identity) =>
-      this.verify(identity, desired, args.ssh, bootstraps),
+    this.members = pulumi.all(machines.map(({ identity, machine }) => summary(identity, machine)));
+    this.health = pulumi.all(
+      this.identities.map((identity) => this.verify(identity, desired, args.ssh, bootstraps)),
     );
-    return {
-      members: pulumi.all(
-        machines.map(({ identity, machine }) =>
-          pulumi.all({
-            name: identity.member,
-            zone: identity.zone,
-            address: identity.address,
-            volumeId: identity.volumeId,
-            groupName: machine.groupName,
-          }),
-        ),
-      ),
-      health: pulumi.all(health),
-    };
+    this.registerOutputs({ members: this.members, health: this.health });
   }
 
   private wait(
@@ -193,6 +170,26 @@ export class EtcdNodeGroup extends pulumi.ComponentResource {
     );
     return run.stdout.apply((stdout) => parseHealth(identity.member, stdout));
   }
+}
+
+function initialMember(
+  identity: MemberIdentity,
+): pulumi.Output<MemberConfig["initialMembers"][number]> {
+  return pulumi
+    .all([identity.address, identity.volumeId])
+    .apply(([address, volumeId]) => ({ name: identity.member, address, volumeId }));
+}
+
+function summary(identity: MemberIdentity, machine: MemberMachine): pulumi.Output<MemberSummary> {
+  return pulumi
+    .all([identity.address, identity.volumeId, machine.groupName])
+    .apply(([address, volumeId, groupName]) => ({
+      name: identity.member,
+      zone: identity.zone,
+      address,
+      volumeId,
+      groupName,
+    }));
 }
 
 function bastionConnection(ssh: SshWay) {

@@ -59,6 +59,7 @@ export interface ClusterOptions {
   recovery?:
     { mode?: RecoveryMode | undefined; quorumLossSeconds?: number | undefined } | undefined;
   deletionProtection?: boolean | undefined;
+  tags?: Record<string, unknown> | undefined;
 }
 
 /** The same choices with every default filled in. This, and not what the caller wrote, is what is validated and built. */
@@ -87,6 +88,7 @@ export interface ResolvedOptions {
   readonly certificateValidityDays: number;
   readonly recovery: { readonly mode: RecoveryMode; readonly quorumLossSeconds: number };
   readonly deletionProtection: boolean;
+  readonly tags: Readonly<Record<string, unknown>>;
 }
 
 /** Fills in the defaults. `name` is the component's name, which a cluster bears unless it is given another. */
@@ -127,5 +129,6 @@ export function resolveOptions(name: string, options: ClusterOptions): ResolvedO
       quorumLossSeconds: options.recovery?.quorumLossSeconds ?? 180,
     },
     deletionProtection: options.deletionProtection ?? true,
+    tags: options.tags ?? {},
   };
 }

@@ -4,14 +4,15 @@
 export const maxUserDataBytes = 16_384;
 
 /**
- * Keeps sshd from starting: it must never show a host key that Pulumi did not make. The script installs the right key and then
- * unmasks and starts the service. bootcmd is the first thing cloud-init does; host keys that an image brings are deleted.
+ * Keeps sshd from starting: it must never show a host key that Pulumi did not make. bootcmd runs before any service that cloud-init
+ * comes before, sshd among them, and here only once in an instance's life. Whoever installs the right key then runs
+ * `systemctl unmask --runtime ssh.service ssh.socket` and starts the service; after a reboot the key is there and nothing is masked.
  */
 const cloudConfig = `#cloud-config
 bootcmd:
-  - [systemctl, mask, --runtime, --now, ssh.service, ssh.socket]
+  - [cloud-init-per, instance, hold-sshd, systemctl, mask, --runtime, --now, ssh.service, ssh.socket]
 ssh_deletekeys: true
-ssh_genkeytypes: [ed25519]
+ssh_genkeytypes: []
 disable_root: true
 ssh_pwauth: false
 `;

@@ -1,0 +1,271 @@
+import * as aws from "@pulumi/aws";
+import * as pulumi from "@pulumi/pulumi";
+import * as tls from "@pulumi/tls";
+
+import { BackupBucket } from "./backupBucket";
+import { Bastion } from "./bastion";
+import { ClusterKey } from "./clusterKey";
+import { Discovery } from "./discovery";
+import type { EtcdClusterArgs } from "./etcdClusterArgs";
+import { EtcdNodeGroup, type MemberSummary } from "./etcdNodeGroup";
+import { Firewall } from "./firewall";
+import { LoadBalancer } from "./loadBalancer";
+import { agentArtifact, machineScript, resolveArtifact } from "./machineFiles";
+import { Network } from "./network";
+import type { MemberHealth } from "./plan/health";
+import { identityTags } from "./plan/iamDocuments";
+import { physicalNames } from "./plan/names";
+import { resolveOptions, type ResolvedOptions } from "./plan/options";
+import { ports } from "./plan/ports";
+import { describeProblems } from "./plan/problems";
+import { validate } from "./plan/validate";
+import { TlsAuthority, type IssuedCertificate } from "./tlsAuthority";
+
+/** Debian's account at AWS, and its images for amd64. */
+const debian = { owner: "136693071363", name: "debian-13-amd64-*", architecture: "x86_64" };
+
+/**
+ * An etcd cluster on AWS that keeps itself alive. It makes:
+ *
+ * 1. a KMS key, and the backup bucket with the machines' artifacts;
+ * 2. a VPC over several zones (or uses yours), and the security groups;
+ * 3. two certificate authorities, and every member's certificates;
+ * 4. per member: an address, an encrypted volume, an IAM role, and an auto scaling group of one machine;
+ * 5. an internal network load balancer, DNS names and SRV records;
+ * 6. a bastion, through which Pulumi bootstraps and verifies every member, one after another.
+ *
+ * It costs what its machines, volumes, NAT gateways and balancer cost. It does not watch itself from outside: alarms and dashboards
+ * are not part of it yet. Nothing is created when anything that was asked for cannot be built.
+ */
+export class EtcdCluster extends pulumi.ComponentResource {
+  /** The members' endpoints, `https://<address>:2379`; clients do best with these. */
+  readonly clientEndpoints: pulumi.Output<string[]>;
+  /** The balancer's endpoint, for clients that can have only one. */
+  readonly loadBalancerEndpoint: pulumi.Output<string>;
+  /** CA by which clients check the members, PEM. */
+  readonly caCertificate: pulumi.Output<string>;
+  /** A client certificate for operators, PEM. */
+  readonly clientCertificate: pulumi.Output<string>;
+  /** Its key, PEM; a secret. */
+  readonly clientKey: pulumi.Output<string>;
+  /** The members. */
+  readonly members: pulumi.Output<MemberSummary[]>;
+  /** Name of the bucket. */
+  readonly backupBucket: pulumi.Output<string>;
+  /** Public address of the bastion. */
+  readonly bastionHost: pulumi.Output<string>;
+  /** SSH host key of the bastion. */
+  readonly bastionHostKey: pulumi.Output<string>;
+  /** SSH host keys of the members by name. */
+  readonly memberHostKeys: pulumi.Output<Record<string, string>>;
+  /** The operator's SSH key, OpenSSH format; a secret. */
+  readonly sshPrivateKey: pulumi.Output<string>;
+  /** Id of the security group whose bearers may reach etcd. */
+  readonly clientSecurityGroup: pulumi.Output<string>;
+  /** Version of etcd that was asked for. */
+  readonly etcdVersion: string;
+  /** Id of the VPC. */
+  readonly vpcId: pulumi.Output<string>;
+  /** Every member's health when it was last verified; it resolves only after all were. */
+  readonly health: pulumi.Output<MemberHealth[]>;
+
+  private readonly authority: TlsAuthority;
+
+  constructor(name: string, args: EtcdClusterArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("etcd-cluster:index:EtcdCluster", name, {}, opts);
+    const options = validated(name, args);
+    const { clusterName, region, deletionProtection } = options;
+    const names = physicalNames(clusterName, region);
+    const tags = { ...args.tags, [identityTags.cluster]: clusterName };
+    const inside = { parent: this };
+    const accountId = aws.getCallerIdentityOutput({}, inside).accountId;
+    const partition = aws.getPartitionOutput({}, inside).partition;
+
+    const key = new ClusterKey(
+      `${name}-key`,
+      { clusterName, alias: names.keyAlias, partition, accountId, deletionProtection, tags },
+      inside,
+    );
+    const artifacts = {
+      node: resolveArtifact(options.artifacts.node),
+      etcd: resolveArtifact(options.artifacts.etcd),
+      agent: agentArtifact(),
+    };
+    const bucket = new BackupBucket(
+      `${name}-backup`,
+      {
+        bucketName: accountId.apply(names.bucket),
+        keyArn: key.arn,
+        artifacts,
+        deletionProtection,
+        tags,
+      },
+      inside,
+    );
+    const network = new Network(
+      `${name}-network`,
+      { ...options, existing: args.existingNetwork, tags },
+      inside,
+    );
+    const firewall = new Firewall(
+      `${name}-firewall`,
+      {
+        ...options,
+        vpcId: network.vpcId,
+        endpointSecurityGroupId: network.endpointSecurityGroupId,
+        tags,
+      },
+      inside,
+    );
+    const authority = new TlsAuthority(
+      `${name}-tls`,
+      { clusterName, validityDays: options.certificateValidityDays },
+      inside,
+    );
+    const balancer = new LoadBalancer(
+      `${name}-balancer`,
+      {
+        balancerName: names.balancer,
+        targetGroupName: names.targetGroup,
+        vpcId: network.vpcId,
+        subnetIds: Object.values(network.privateSubnetIds),
+        securityGroupId: firewall.groupIds.balancer,
+        deletionProtection,
+        tags,
+      },
+      inside,
+    );
+    const operator = new tls.PrivateKey(`${name}-operator`, { algorithm: "ED25519" }, inside);
+    const keyPair = new aws.ec2.KeyPair(
+      `${name}-operator`,
+      {
+        keyName: names.keyPair,
+        publicKey: operator.publicKeyOpenssh.apply((pem) => pem.trim()),
+        tags,
+      },
+      inside,
+    );
+    const machines = {
+      options,
+      partition,
+      accountId,
+      kmsKeyArn: key.arn,
+      imageId: args.amiId === undefined ? newestImage(inside) : pulumi.output(args.amiId),
+      imageIsPinned: args.amiId !== undefined,
+      keyName: keyPair.keyName,
+      bootNeeds: [...firewall.rules, ...network.waysOut],
+      tags,
+    };
+    const bastion = new Bastion(
+      `${name}-bastion`,
+      {
+        ...machines,
+        subnetId: network.publicSubnetIds[options.zones[0] ?? ""] ?? "",
+        // A client like any other, so that operators reach etcd by a tunnel.
+        securityGroupIds: [firewall.groupIds.bastion, firewall.groupIds.clients],
+      },
+      inside,
+    );
+    const nodes = new EtcdNodeGroup(
+      name,
+      {
+        foundation: {
+          ...machines,
+          bucketArn: bucket.bucketArn,
+          securityGroupId: firewall.groupIds.members,
+          authority,
+          balancerName: balancer.dnsName,
+        },
+        machines: {
+          ...machines,
+          bucketName: bucket.bucketName,
+          artifacts,
+          bootScript: machineScript("boot.sh"),
+          bootNeeds: [...machines.bootNeeds, ...bucket.artifacts],
+        },
+        subnetIds: network.privateSubnetIds,
+        ssh: {
+          bastionHost: bastion.publicIp,
+          bastionHostKey: bastion.hostKey,
+          privateKey: operator.privateKeyOpenssh,
+        },
+      },
+      inside,
+    );
+    for (const { member, address } of nodes.identities) {
+      balancer.attach(member, address);
+    }
+    new Discovery(
+      `${name}-names`,
+      { vpcId: network.vpcId, domain: options.domain, members: nodes.identities, tags },
+      inside,
+    );
+    const client = authority.issueClient("operator", { commonName: "operator" });
+
+    this.authority = authority;
+    this.clientEndpoints = pulumi
+      .all(nodes.identities.map(({ address }) => address))
+      .apply((addresses) => addresses.map((address) => `https://${address}:${ports.client}`));
+    this.loadBalancerEndpoint = balancer.endpoint;
+    this.caCertificate = authority.clientCaPem;
+    this.clientCertificate = client.certificatePem;
+    this.clientKey = client.privateKeyPem;
+    this.members = nodes.members;
+    this.backupBucket = bucket.bucketName;
+    this.bastionHost = bastion.publicIp;
+    this.bastionHostKey = bastion.hostKey;
+    this.memberHostKeys = pulumi.all(
+      Object.fromEntries(nodes.identities.map(({ member, hostKey }) => [member, hostKey])),
+    );
+    this.sshPrivateKey = pulumi.secret(operator.privateKeyOpenssh);
+    this.clientSecurityGroup = firewall.groupIds.clients;
+    this.etcdVersion = options.etcdVersion;
+    this.vpcId = network.vpcId;
+    this.health = nodes.health;
+    this.registerOutputs({
+      clientEndpoints: this.clientEndpoints,
+      loadBalancerEndpoint: this.loadBalancerEndpoint,
+      members: this.members,
+      health: this.health,
+    });
+  }
+
+  /**
+   * A client certificate of its own for a consumer, for instance `issueClientCertificate("patroni")`. The name becomes the
+   * certificate's common name, which is etcd's user name when RBAC is on.
+   */
+  issueClientCertificate(consumer: string): IssuedCertificate {
+    return this.authority.issueClient(`client-${consumer}`, { commonName: consumer });
+  }
+}
+
+/** Checks everything that can be checked before anything exists, and fills in the defaults. */
+function validated(name: string, args: EtcdClusterArgs): ResolvedOptions {
+  const options = resolveOptions(name, args);
+  const problems = validate(options);
+  if (problems.length > 0) {
+    throw new pulumi.InputPropertiesError({
+      message: describeProblems(problems),
+      errors: problems.map(({ path, rule, remedy }) => ({
+        propertyPath: path,
+        reason: `${rule}; ${remedy}`,
+      })),
+    });
+  }
+  return options;
+}
+
+/** The newest Debian image; what is built with it ignores later ones. */
+function newestImage(inside: pulumi.InvokeOptions): pulumi.Output<string> {
+  return aws.ec2.getAmiOutput(
+    {
+      mostRecent: true,
+      owners: [debian.owner],
+      filters: [
+        { name: "name", values: [debian.name] },
+        { name: "architecture", values: [debian.architecture] },
+      ],
+    },
+    inside,
+  ).id;
+}

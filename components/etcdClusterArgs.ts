@@ -1,0 +1,70 @@
+import type * as pulumi from "@pulumi/pulumi";
+
+import type { ExistingNetworkArgs } from "./network";
+import type { ArtifactSource } from "./plan/artifacts";
+import type { Egress, RecoveryMode } from "./plan/options";
+
+/**
+ * What an EtcdCluster may be asked for. A value that decides which resources exist is plain; one that is only passed through is an
+ * `Input`. All plain values are checked, with their defaults, before anything is created.
+ */
+export interface EtcdClusterArgs {
+  /** AWS region, for instance `eu-central-1`; the one of the AWS provider that is in use. */
+  region: string;
+  /**
+   * Blocks from which administrators, and the machine that runs `pulumi up`, reach the bastion by SSH. At least one; not
+   * `0.0.0.0/0`, unless `allowAdminFromAnywhere` says that this is meant.
+   */
+  adminCidrs: string[];
+  /** Name of the cluster, at most 24 characters; it is part of every physical name and cannot change. Defaults to the component's name. */
+  clusterName?: string;
+  /** Number of members: 1, 3, 5 or 7. Defaults to 3. */
+  size?: number;
+  /**
+   * Availability zones, in order; members are dealt to them in turn. Defaults to the region's first three, or to those of
+   * `existingNetwork`. Zones may be appended later, not removed.
+   */
+  zones?: string[];
+  /** CIDR of the new VPC, /16 to /24; each zone gets two sixteenths. Defaults to `10.42.0.0/16`. Not used with `existingNetwork`. */
+  vpcCidr?: string;
+  /** How private machines reach the AWS API. Defaults to one NAT gateway. In an existing network this is the owner's affair. */
+  egress?: Egress;
+  /** Build in this VPC and these subnets instead of making them. */
+  existingNetwork?: ExistingNetworkArgs;
+  /** Addresses of members by name (`m1`), inside their zones' private subnets. By default AWS picks one, which is then fixed. */
+  memberAddresses?: Record<string, string>;
+  /** Accept `0.0.0.0/0` in `adminCidrs`. Defaults to false. */
+  allowAdminFromAnywhere?: boolean;
+  /** Blocks from which clients reach etcd, beside those that bear the cluster's `clientSecurityGroup`. Defaults to none. */
+  clientCidrs?: string[];
+  /** Domain of the private DNS zone. Defaults to `<clusterName>.internal`. */
+  domain?: string;
+  /** Instance type of the members, amd64. Defaults to `m7i.large`. Burstable types are for trying things out. */
+  instanceType?: string;
+  /** Instance type of the bastion, amd64. Defaults to `t3.micro`. */
+  bastionInstanceType?: string;
+  /** Image of all machines, Debian 13. By default the newest one at creation, which is then kept; naming another replaces machines. */
+  amiId?: pulumi.Input<string>;
+  /** Size of the members' root disks in GiB, at least 8. Defaults to 8. */
+  rootVolumeSizeGiB?: number;
+  /** Size of the members' data volumes in GiB, at least three times the quota. Defaults to 20. It can grow, not shrink. */
+  volumeSizeGiB?: number;
+  /** I/O operations per second of the data volumes, 3000 to 16000 and at most 500 per GiB. Defaults to 3000. */
+  volumeIops?: number;
+  /** Throughput of the data volumes in MiB/s, 125 to 1000 and at most a quarter of the IOPS. Defaults to 125. */
+  volumeThroughputMiBps?: number;
+  /** Largest size of etcd's database in GiB, 1 to 8. Defaults to 2. */
+  backendQuotaGiB?: number;
+  /** Version of etcd. Defaults to 3.6.14. */
+  etcdVersion?: string;
+  /** Where Node and etcd come from: local files, or upstream releases with the hashes you checked. */
+  artifacts?: { node?: ArtifactSource; etcd?: ArtifactSource };
+  /** Validity of certificates in days, 30 to 1825; an `up` renews them in the last third. Defaults to 365. */
+  certificateValidityDays?: number;
+  /** What happens when a quorum is lost: `mode` defaults to automatic, `quorumLossSeconds` (60 to 86400) to 180. */
+  recovery?: { mode?: RecoveryMode; quorumLossSeconds?: number };
+  /** Keep volumes, bucket and key when the stack is destroyed, and refuse to delete the balancer. Defaults to true. */
+  deletionProtection?: boolean;
+  /** Tags of everything that can bear them. */
+  tags?: Record<string, pulumi.Input<string>>;
+}

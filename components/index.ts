@@ -1,0 +1,8 @@
+export { EtcdCluster } from "./etcdCluster";
+export type { EtcdClusterArgs } from "./etcdClusterArgs";
+export type { MemberSummary } from "./etcdNodeGroup";
+export type { ExistingNetworkArgs, ExistingSubnetsArgs } from "./network";
+export type { ArtifactSource } from "./plan/artifacts";
+export type { MemberHealth } from "./plan/health";
+export { Egress, RecoveryMode } from "./plan/options";
+export type { IssuedCertificate } from "./tlsAuthority";
