@@ -21,6 +21,10 @@ export interface StackConfig {
 export type RawConfig = Readonly<Record<string, string>>;
 
 const namespace = "etcd-cluster";
+
+/** Name of the component in every stack. The cluster's own name is a setting: a stack's resources keep their URNs whatever it is. */
+const logicalName = "etcd";
+
 const text = z.string();
 const number = z.number();
 const blocks = z.array(z.string());
@@ -101,21 +105,20 @@ export function readConfig(
   }
   const { adminCidrs = [], artifacts, ...rest } = form.values;
   const hashed = hashArtifacts(artifacts, hashFile);
-  const name = rest.clusterName ?? "etcd";
   const args: EtcdClusterArgs = {
     ...rest,
-    clusterName: name,
+    clusterName: rest.clusterName ?? logicalName,
     region: region ?? "",
     adminCidrs,
     artifacts: hashed.artifacts,
   };
   // What has not even the right form is reported once, not a second time for what it was replaced with.
   const broken = new Set([...form.problems, ...hashed.problems].map(({ path }) => rootOf(path)));
-  const found = validate(resolveOptions(name, args))
+  const found = validate(resolveOptions(logicalName, args))
     .map((problem) => ({ ...problem, path: configPath(problem.path) }))
     .filter(({ path }) => !broken.has(rootOf(path)));
   return {
-    config: { name, args },
+    config: { name: logicalName, args },
     problems: [...form.problems, ...hashed.problems, ...found],
   };
 }

@@ -58,11 +58,11 @@ export interface EtcdClusterArgs {
   /** Version of etcd. Defaults to 3.6.14. */
   etcdVersion?: string;
   /** Where Node and etcd come from: local files, or upstream releases with the hashes you checked. */
-  artifacts?: { node?: ArtifactSource; etcd?: ArtifactSource };
+  artifacts?: { node?: ArtifactSource | undefined; etcd?: ArtifactSource | undefined };
   /** Validity of certificates in days, 30 to 1825; an `up` renews them in the last third. Defaults to 365. */
   certificateValidityDays?: number;
   /** What happens when a quorum is lost: `mode` defaults to automatic, `quorumLossSeconds` (60 to 86400) to 180. */
-  recovery?: { mode?: RecoveryMode; quorumLossSeconds?: number };
+  recovery?: { mode?: RecoveryMode | undefined; quorumLossSeconds?: number | undefined };
   /** Keep volumes, bucket and key when the stack is destroyed, and refuse to delete the balancer. Defaults to true. */
   deletionProtection?: boolean;
   /** Tags of everything that can bear them. */

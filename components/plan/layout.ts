@@ -45,6 +45,9 @@ export function memberPlaces(size: number, zones: readonly string[]): MemberPlac
   }));
 }
 
+/** Sizes a cluster may have. */
+export const sizes: readonly number[] = [1, 3, 5, 7];
+
 /** How many members must agree. */
 export function quorum(size: number): number {
   return Math.floor(size / 2) + 1;

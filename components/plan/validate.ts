@@ -1,14 +1,11 @@
 import { architectureOf, artifactArchitecture, upstreamHashes } from "./artifacts";
 import { etcdVersionProblem } from "./etcdVersions";
-import { quorum, toleratedFailures } from "./layout";
-import { clusterNameProblem, domainProblem } from "./names";
+import { quorum, sizes, toleratedFailures } from "./layout";
+import { clusterNameProblem } from "./names";
 import { RecoveryMode, type ResolvedOptions } from "./options";
 import type { Problem } from "./problems";
 import { knownRegions, isKnownRegion } from "./regions";
 import { validateNetwork } from "./validateNetwork";
-
-/** Sizes a cluster may have. */
-export const sizes: readonly number[] = [1, 3, 5, 7];
 
 /** A whole number within limits. */
 interface Range {

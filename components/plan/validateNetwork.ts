@@ -10,6 +10,7 @@ import {
 import {
   maxZones,
   memberPlaces,
+  sizes,
   subnetBits,
   subnetLayout,
   toleratedFailures,
@@ -19,7 +20,6 @@ import { domainProblem } from "./names";
 import { Egress, type ResolvedOptions } from "./options";
 import type { Problem } from "./problems";
 import { isKnownRegion, isZoneOf } from "./regions";
-import { sizes } from "./validate";
 
 /** Smallest and largest subnets and VPCs of AWS. */
 const awsPrefixes = { largestVpc: 16, smallestSubnet: 28 };
