@@ -1,0 +1,159 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { execa } from "execa";
+import { parse } from "yaml";
+import { adminCredentials, frontEndpoint, labState } from "../paths.ts";
+import { ensureEtcd, ensureNodeArchive } from "../toolchain/artifacts.ts";
+import { ensureEngine, repository } from "../toolchain/engine.ts";
+import type { Log } from "../toolchain/progress.ts";
+import { labConfigFile, type LabConfig } from "./stackConfig.ts";
+
+/** Region of the lab when a stack's config names none. */
+export const defaultRegion = "eu-central-1";
+
+/** The providers that the lab brings, and the npm package whose version each answers for. */
+const providers = {
+  aws: "@pulumi/aws",
+  command: "@pulumi/command",
+  tls: "@pulumi/tls",
+} as const;
+
+/** A file that is written only when it differs, so that a running Pulumi never sees it half-written. */
+function writeExecutable(path: string, text: string): void {
+  if (existsSync(path) && readFileSync(path, "utf8") === text) return;
+  writeFileSync(path, text);
+  chmodSync(path, 0o755);
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** Pulumi's plugin folder with the lab's providers, under the exact versions of the npm packages. */
+function installProviders(home: string, engine: string): void {
+  const { dependencies } = JSON.parse(readFileSync(join(repository, "package.json"), "utf8")) as {
+    dependencies: Record<string, string>;
+  };
+  for (const [name, npmPackage] of Object.entries(providers)) {
+    const version = dependencies[npmPackage];
+    if (version === undefined) throw new Error(`package.json does not pin ${npmPackage}`);
+    const folder = join(home, "plugins", `resource-${name}-v${version}`);
+    mkdirSync(folder, { recursive: true });
+    const main = join(repository, "lab", "providers", name, "main.ts");
+    writeExecutable(
+      join(folder, `pulumi-resource-${name}`),
+      `#!/bin/sh\nexec ${quoted(join(engine, "node"))} --disable-warning=ExperimentalWarning ${quoted(main)} "$@"\n`,
+    );
+  }
+}
+
+/**
+ * A `pulumi` that first brings the merged config up to date, then becomes the real one. `pulumi config` is
+ * left alone: it is meant for the tracked file.
+ */
+function installWrapper(bin: string, engine: string): void {
+  mkdirSync(bin, { recursive: true });
+  const merge = join(repository, "lab", "cli", "stackConfig.ts");
+  writeExecutable(
+    join(bin, "pulumi"),
+    `#!/bin/sh
+# Written by the lab. The stack's tracked file stays untouched: what the lab adds is merged into another one.
+if [ "\${1:-}" != config ] && [ -e "Pulumi.yaml" ]; then
+  ${quoted(join(engine, "node"))} --disable-warning=ExperimentalWarning ${quoted(merge)} || exit
+  PULUMI_OPTION_CONFIG_FILE="$ETCD_LAB_STATE/stacks/$PULUMI_STACK/merged.yaml"
+  export PULUMI_OPTION_CONFIG_FILE
+fi
+exec ${quoted(join(engine, "pulumi"))} "$@"
+`,
+  );
+}
+
+/** The region that a stack's tracked config names. */
+function regionOf(stack: string): string {
+  const path = join(repository, `Pulumi.${stack}.yaml`);
+  if (!existsSync(path)) return defaultRegion;
+  const parsed = parse(readFileSync(path, "utf8")) as { config?: Record<string, unknown> } | null;
+  const region = parsed?.config?.["aws:region"];
+  return typeof region === "string" ? region : defaultRegion;
+}
+
+/** Everything that a shell needs for plain `pulumi` against the lab. */
+export function environmentOf(stack: string, engine: string): Record<string, string> {
+  const region = regionOf(stack);
+  return {
+    PATH: [join(labState, "bin"), engine, process.env["PATH"] ?? ""].join(":"),
+    ETCD_LAB_STATE: labState,
+    PULUMI_STACK: stack,
+    PULUMI_HOME: join(labState, "pulumi-home"),
+    PULUMI_BACKEND_URL: `file://${join(labState, "backend")}`,
+    PULUMI_CONFIG_PASSPHRASE: "the lab's state holds nothing worth keeping",
+    PULUMI_IGNORE_AMBIENT_PLUGINS: "true",
+    PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
+    PULUMI_SKIP_UPDATE_CHECK: "true",
+    PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS: "true",
+    AWS_REGION: region,
+    AWS_DEFAULT_REGION: region,
+    AWS_ACCESS_KEY_ID: adminCredentials.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: adminCredentials.secretAccessKey,
+    AWS_ENDPOINT_URL: frontEndpoint,
+    AWS_EC2_METADATA_DISABLED: "true",
+  };
+}
+
+/**
+ * Creates the stack in the lab's backend, in a scratch project, so that Pulumi writes the salt of the
+ * passphrase there and not into the tracked file.
+ */
+async function ensureStack(
+  stack: string,
+  environment: Record<string, string>,
+  engine: string,
+  artifacts: LabConfig["artifacts"],
+): Promise<void> {
+  const folder = join(labState, "stacks", stack);
+  const backend = join(labState, "backend");
+  const scratch = join(folder, `Pulumi.${stack}.yaml`);
+  const state = join(backend, ".pulumi", "stacks", "etcd-cluster", `${stack}.json`);
+  mkdirSync(folder, { recursive: true });
+  mkdirSync(backend, { recursive: true });
+  if (!existsSync(state) || !existsSync(scratch)) {
+    writeFileSync(join(folder, "Pulumi.yaml"), "name: etcd-cluster\nruntime: nodejs\n");
+    await execa(join(engine, "pulumi"), ["stack", "init", stack], {
+      cwd: folder,
+      env: environment,
+    });
+  }
+  const { encryptionsalt } = parse(readFileSync(scratch, "utf8")) as { encryptionsalt: string };
+  const addition: LabConfig = { encryptionSalt: encryptionsalt, artifacts };
+  writeFileSync(labConfigFile(stack), JSON.stringify(addition));
+}
+
+/**
+ * Makes the environment true and returns it: engine, providers, wrapper and the stack's record. Needs no
+ * root and no running lab.
+ */
+export async function ensureEnvironment(stack: string, log: Log): Promise<Record<string, string>> {
+  if (!/^[a-z][a-z0-9-]{0,31}$/.test(stack)) {
+    throw new Error(
+      `STACK=${stack}: a stack's name is lower-case letters, digits and hyphens, for example dev`,
+    );
+  }
+  const engine = await ensureEngine(log);
+  const node = await ensureNodeArchive(log);
+  const etcd = await ensureEtcd("3.6.14", log);
+  const environment = environmentOf(stack, engine);
+  installProviders(join(labState, "pulumi-home"), engine);
+  installWrapper(join(labState, "bin"), engine);
+  await ensureStack(stack, environment, engine, {
+    node: { path: join(node, "node.tar.gz") },
+    etcd: { path: join(etcd, "etcd.tar.gz") },
+  });
+  return environment;
+}
+
+/** Shell exports for `eval`. */
+export function exportsOf(environment: Record<string, string>): string {
+  return Object.entries(environment)
+    .map(([name, value]) => `export ${name}=${quoted(value)}`)
+    .join("\n");
+}

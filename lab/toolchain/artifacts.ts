@@ -1,0 +1,58 @@
+import { chmodSync, copyFileSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { execa } from "execa";
+import { cacheEntry, contentKey } from "./cacheEntry.ts";
+import { goBuild, moduleFiles, repository } from "./engine.ts";
+import type { Log } from "./progress.ts";
+
+/** The etcd versions that the lab can build, by the module under tools/ that pins each. */
+export const etcdModules = { "3.6.14": "etcd-3.6" } as const;
+
+/** A version of etcd that the lab can build. */
+export type EtcdVersion = keyof typeof etcdModules;
+
+const programs = [
+  ["etcd", "go.etcd.io/etcd/server/v3"],
+  ["etcdctl", "go.etcd.io/etcd/etcdctl/v3"],
+  ["etcdutl", "go.etcd.io/etcd/etcdutl/v3"],
+] as const;
+
+/** A tar.gz whose bytes depend on its content alone: owners, times and order are fixed. */
+async function pack(folder: string, root: string, output: string): Promise<void> {
+  await execa("tar", [
+    ...["--create", "--file", output, "--use-compress-program", "gzip -1 -n"],
+    ...["--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--mtime=@0"],
+    ...["--directory", folder, root],
+  ]);
+}
+
+/**
+ * etcd, etcdctl and etcdutl in the layout of a release: `etcd-vX-linux-amd64/…` in `etcd.tar.gz`,
+ * and unpacked beside it for the lab's own use.
+ */
+export async function ensureEtcd(version: EtcdVersion, log: Log): Promise<string> {
+  const module = etcdModules[version];
+  const key = contentKey([...moduleFiles(module), version, "layout 1"]);
+  return cacheEntry(`etcd-${version}`, key, log, async (folder, logFile) => {
+    const root = `etcd-v${version}-linux-amd64`;
+    mkdirSync(join(folder, root));
+    for (const [name, path] of programs) {
+      await goBuild(module, path, join(folder, root, name), logFile, ["-ldflags", "-s -w"]);
+    }
+    await pack(folder, root, join(folder, "etcd.tar.gz"));
+  });
+}
+
+/** The Node runtime that machines get, in the layout of a release, without npm and headers. */
+export async function ensureNodeArchive(log: Log): Promise<string> {
+  const { stdout } = await execa(join(repository, "node_modules", ".bin", "node"), ["--version"]);
+  const version = stdout.trim();
+  return cacheEntry(`node-${version}`, contentKey([version, "layout 1"]), log, async (folder) => {
+    const root = `node-${version}-linux-x64`;
+    mkdirSync(join(folder, root, "bin"), { recursive: true });
+    const binary = join(folder, root, "bin", "node");
+    copyFileSync(join(repository, "node_modules", "node", "bin", "node"), binary);
+    chmodSync(binary, 0o755);
+    await pack(folder, root, join(folder, "node.tar.gz"));
+  });
+}
