@@ -1,0 +1,42 @@
+import { any, grpc, provider, status } from "./proto.ts";
+import type { Value } from "./value.ts";
+import { toWire } from "./wire.ts";
+
+/** The resource exists but did not become usable: Pulumi keeps it, with its outputs, and reports the reasons. */
+export class InitFailed extends Error {
+  readonly id: string;
+  readonly outputs: Readonly<Record<string, Value>>;
+  constructor(id: string, outputs: Readonly<Record<string, Value>>, reason: string) {
+    super(reason);
+    this.id = id;
+    this.outputs = outputs;
+  }
+}
+
+/** An error for the user, without a stack. */
+export class UserError extends Error {}
+
+/** The text of anything thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** A gRPC error as Pulumi understands it; a half-made resource travels in the status details. */
+export function toStatus(error: unknown): Partial<import("@grpc/grpc-js").StatusObject> {
+  const message = messageOf(error);
+  const metadata = new grpc.Metadata();
+  if (error instanceof InitFailed) {
+    const failure = new provider.ErrorResourceInitFailed();
+    failure.setId(error.id);
+    failure.setProperties(toWire(error.outputs));
+    failure.setReasonsList([message]);
+    const packed = new any.Any();
+    packed.pack(failure.serializeBinary(), "pulumirpc.ErrorResourceInitFailed");
+    const details = new status.Status();
+    details.setCode(grpc.status.UNKNOWN);
+    details.setMessage(message);
+    details.addDetails(packed);
+    metadata.add("grpc-status-details-bin", Buffer.from(details.serializeBinary()));
+  }
+  return { code: grpc.status.UNKNOWN, details: message, metadata };
+}
