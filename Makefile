@@ -1,0 +1,58 @@
+# A menu. What stands behind it is in lab/cli and scripts/operator.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export STACK ?= dev
+export ARGS JSON MEMBER
+NODE := node_modules/.bin/node --disable-warning=ExperimentalWarning
+LAB := $(NODE) lab/cli/main.ts
+
+# npm's own record of what it installed: older than the lockfile means that there is something to install.
+node_modules/.package-lock.json: package-lock.json
+	@echo "== npm packages" >&2
+	@npm ci --no-audit --no-fund --loglevel=error >&2
+	@touch $@
+
+.PHONY: help up down env status verify etcdctl ssh logs recover test test-crash clean preflight
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+preflight: ## say what this host lacks for the lab, and install missing packages
+	@bash lab/cli/preflight.sh
+
+up: preflight ## everything: set-up, the lab, `pulumi up`; STACK=dev (three members) or prod (five)
+	@$(MAKE) --no-print-directory -s node_modules/.package-lock.json
+	@$(LAB) up
+
+down: node_modules/.package-lock.json ## destroy the cluster and remove everything of the lab
+	@$(LAB) down
+
+env: node_modules/.package-lock.json ## exports for a shell with plain pulumi: eval "$$(make -s env)"
+	@$(LAB) env
+
+status: node_modules/.package-lock.json ## the members, one row each; JSON=1 for programs
+	@$(LAB) status
+
+verify: node_modules/.package-lock.json ## prove again that every member is healthy
+	@$(LAB) operator verify
+
+etcdctl: node_modules/.package-lock.json ## etcdctl on a member: make etcdctl ARGS="get --prefix /"
+	@$(LAB) operator etcdctl --
+
+ssh: node_modules/.package-lock.json ## a shell on a member through the bastion: make ssh MEMBER=m1
+	@$(LAB) operator ssh --member "$${MEMBER:?which one? for example MEMBER=m1}"
+
+logs: node_modules/.package-lock.json ## a member's journal: make logs MEMBER=m1
+	@$(LAB) operator logs --member "$${MEMBER:?which one? for example MEMBER=m1}"
+
+recover: node_modules/.package-lock.json ## after a killed `pulumi up`: dead lock and orphans; ARGS=--apply acts
+	@$(LAB) operator recover-state
+
+test: ## what CI runs; ends with "N passed, N failed"
+	@bash scripts/build/test.sh
+
+test-crash: ## `pulumi up` killed at fifteen points, and what is left afterwards
+	@bash scripts/build/test.sh crash
+
+clean: ## remove the cache (toolchain, image); says how much that was
+	@$(LAB) clean

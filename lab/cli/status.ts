@@ -1,0 +1,59 @@
+import { execa } from "execa";
+import { join } from "node:path";
+import { frontEndpoint } from "../paths.ts";
+import { repository } from "../toolchain/engine.ts";
+
+/** Runs one of the operator's scripts in the lab's environment and returns what it printed. */
+export async function operator(
+  name: string,
+  args: readonly string[],
+  environment: Record<string, string>,
+): Promise<string> {
+  const { stdout } = await execa(
+    "node",
+    [join(repository, "scripts", "operator", `${name}.ts`), ...args],
+    {
+      cwd: repository,
+      env: { ...environment, NODE_NO_WARNINGS: "1" },
+      stderr: "inherit",
+      stdin: "ignore",
+    },
+  );
+  return stdout;
+}
+
+/** The members' table for people. */
+export function statusTable(environment: Record<string, string>): Promise<string> {
+  return operator("status", [], environment);
+}
+
+/** What the lab knows of a machine. */
+interface LabMachine {
+  readonly leaderPid?: number;
+  readonly rootFolder?: string;
+}
+
+/**
+ * The operator's status with what only the lab can know of each member added under `lab`: the container's
+ * first process, its root folder, the file behind its disk.
+ */
+export async function statusJson(environment: Record<string, string>): Promise<string> {
+  const status = JSON.parse(await operator("status", ["--json"], environment)) as {
+    members: { instanceId: string; volumeId: string }[];
+  };
+  const response = await fetch(`${frontEndpoint}/_lab/machines`);
+  const observed = (await response.json()) as {
+    machines: Record<string, LabMachine>;
+    disks: Record<string, { file: string }>;
+  };
+  const members = status.members.map((member) => {
+    const machine = observed.machines[member.instanceId];
+    const lab = {
+      pid: machine?.leaderPid,
+      rootFolder: machine?.rootFolder,
+      diskFile: observed.disks[member.volumeId]?.file,
+    };
+    return { ...member, lab };
+  });
+  return JSON.stringify({ ...status, members }, null, 2);
+}

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# What CI runs, from nothing: installs what is missing, then all tests. Usage: test.sh [crash]
+set -o errexit -o nounset -o pipefail
+
+cd "$(dirname "$0")/../.."
+bash lab/cli/preflight.sh
+command -v shellcheck >/dev/null || {
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends shellcheck >/dev/null
+}
+make --no-print-directory -s node_modules/.package-lock.json
+exec node_modules/.bin/node --disable-warning=ExperimentalWarning scripts/build/test.ts "$@"

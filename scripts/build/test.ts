@@ -1,0 +1,142 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { execa } from "execa";
+
+const repository = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+
+/** How many tests of a step passed and failed. */
+interface Count {
+  readonly passed: number;
+  readonly failed: number;
+}
+
+/** One thing that `make test` runs: a program, and how to count what it did. */
+interface Step {
+  readonly name: string;
+  readonly command: readonly [string, ...string[]];
+  /** Reads the counts from the report file; a step without a report counts as one test. */
+  readonly count?: (report: string) => Count;
+}
+
+const scratch = mkdtempSync(join(tmpdir(), "etcd-cluster-test-"));
+const report = join(scratch, "report");
+
+/** Counts of a jest run, from its JSON report. */
+function jestCount(text: string): Count {
+  const { numPassedTests, numFailedTests, numFailedTestSuites } = JSON.parse(text) as Record<
+    string,
+    number
+  >;
+  // A suite that cannot even be loaded has no failed test; it must still count.
+  return {
+    passed: numPassedTests ?? 0,
+    failed: Math.max(numFailedTests ?? 0, numFailedTestSuites ?? 0),
+  };
+}
+
+/** Counts of Node's own runner, from the closing lines of its TAP report. */
+function tapCount(text: string): Count {
+  const number = (name: string): number =>
+    Number(new RegExp(`^# ${name} (\\d+)$`, "m").exec(text)?.[1] ?? 0);
+  return { passed: number("pass"), failed: number("fail") + number("cancelled") };
+}
+
+/** Tracked shell scripts: by their ending, or by their first line. */
+async function shellScripts(): Promise<string[]> {
+  const { stdout } = await execa(
+    "git",
+    ["ls-files", "*.sh", ".ci/run", "test/unit/**/golden/*.sh"],
+    { cwd: repository },
+  );
+  return [...new Set(stdout.split("\n").filter((path) => path !== ""))];
+}
+
+/** Node's runner over files, with a readable report on the terminal and a countable one in the file. */
+function nodeTest(name: string, files: readonly string[], options: readonly string[] = []): Step {
+  return {
+    name,
+    command: [
+      ...(["node", "--disable-warning=ExperimentalWarning", "--test"] as const),
+      ...options,
+      ...["--test-reporter=spec", "--test-reporter-destination=stdout"],
+      ...["--test-reporter=tap", `--test-reporter-destination=${report}`],
+      ...files,
+    ],
+    count: tapCount,
+  };
+}
+
+function testFiles(folder: string): string[] {
+  return readdirSync(join(repository, folder), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".test.ts"))
+    .sort()
+    .map((name) => join(folder, name));
+}
+
+async function stepsOf(selection: string | undefined): Promise<Step[]> {
+  if (selection === "crash")
+    return [nodeTest("crash", testFiles("test/crash"), ["--test-concurrency=1"])];
+  return [
+    { name: "types of the program", command: ["tsc", "-p", "tsconfig.json"] },
+    { name: "types of the lab", command: ["tsc", "-p", "tsconfig.native.json"] },
+    { name: "eslint", command: ["eslint", "."] },
+    { name: "prettier", command: ["prettier", "--check", "--log-level=warn", "."] },
+    { name: "shellcheck", command: ["shellcheck", ...(await shellScripts())] },
+    {
+      name: "unit tests",
+      command: ["jest", "--ci", "--maxWorkers=2", "--json", `--outputFile=${report}`],
+      count: jestCount,
+    },
+    nodeTest("native tests", testFiles("test/native"), ["--test-concurrency=2"]),
+    nodeTest("lab tests", testFiles("test/lab"), ["--test-concurrency=1"]),
+  ];
+}
+
+async function runStep(step: Step): Promise<Count> {
+  rmSync(report, { force: true });
+  const started = performance.now();
+  process.stdout.write(`\n== ${step.name}\n`);
+  const [file, ...args] = step.command;
+  const result = await execa(file, args, {
+    cwd: repository,
+    preferLocal: true,
+    stdin: "ignore",
+    stdout: "inherit",
+    stderr: "inherit",
+    reject: false,
+    env: { NODE_NO_WARNINGS: "1" },
+  });
+  const ok = result.exitCode === 0;
+  let count: Count = ok ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+  if (step.count !== undefined) {
+    try {
+      count = step.count(readFileSync(report, "utf8"));
+    } catch {
+      count = { passed: 0, failed: 1 };
+    }
+    // The program's own verdict counts too: a crash after the last test, or no test at all, is a failure.
+    if (!ok && count.failed === 0) count = { ...count, failed: 1 };
+    if (count.passed + count.failed === 0) count = { passed: 0, failed: 1 };
+  }
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  process.stdout.write(
+    `== ${step.name}: ${count.passed} passed, ${count.failed} failed (${seconds} s)\n`,
+  );
+  return count;
+}
+
+let passed = 0;
+let failed = 0;
+try {
+  for (const step of await stepsOf(process.argv[2])) {
+    const count = await runStep(step);
+    passed += count.passed;
+    failed += count.failed;
+  }
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}
+process.exitCode = failed === 0 ? 0 : 1;
+process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
