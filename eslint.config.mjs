@@ -15,6 +15,15 @@ export default tseslint.config(
     rules: {
       "@typescript-eslint/switch-exhaustiveness-check": "error",
       "@typescript-eslint/no-explicit-any": "error",
+      // node:test keeps track of the promises that these return.
+      "@typescript-eslint/no-floating-promises": [
+        "error",
+        {
+          allowForKnownSafeCalls: [
+            { from: "package", package: "node:test", name: ["test", "it", "describe", "suite"] },
+          ],
+        },
+      ],
       // Index signatures are read with brackets on purpose (noPropertyAccessFromIndexSignature).
       "@typescript-eslint/dot-notation": "off",
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],

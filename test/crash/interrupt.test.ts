@@ -78,14 +78,10 @@ async function upKilledAt(
       resolve();
     }),
   );
-  let ended = false;
-  void exited.then(() => {
-    ended = true;
-  });
   const read = follow(log);
   let seen = 0;
   try {
-    while (!ended) {
+    while (child.exitCode === null && child.signalCode === null) {
       for (const event of read()) {
         const metadata = event.resourcePreEvent?.metadata;
         if (metadata?.type === point.type && metadata.op === "create") seen += 1;

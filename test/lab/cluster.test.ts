@@ -368,7 +368,7 @@ test("no private key in plain state, process lists, logs or user data", async ()
   }
 });
 
-test("lab, engine and three members together stay under 4 GiB", async (t) => {
+test("lab, engine and three members together stay under 4 GiB", (t) => {
   const pids = inventory().processes;
   let kibibytes = 0;
   for (const { pid } of pids) {

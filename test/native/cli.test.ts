@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { parse } from "yaml";
+import { takeLock } from "../../lab/cli/lock.ts";
+import { splitArguments } from "../../lab/cli/operator.ts";
+import { mergeConfig } from "../../lab/cli/stackConfig.ts";
+import { atLeast } from "../../lab/toolchain/versions.ts";
+import { duration } from "../../lab/toolchain/progress.ts";
+
+const scratch = mkdtempSync(join(tmpdir(), "etcd-cli-"));
+after(() => {
+  rmSync(scratch, { recursive: true });
+});
+
+describe("splitArguments", () => {
+  const cases: readonly [string, readonly string[]][] = [
+    ["", []],
+    ["  get   --prefix /  ", ["get", "--prefix", "/"]],
+    [`put greeting "hello  world"`, ["put", "greeting", "hello  world"]],
+    [`put k ''`, ["put", "k", ""]],
+    [`put k 'a"b'"c\\"d"`, ["put", "k", `a"bc"d`]],
+    ["put k $(reboot);`x`", ["put", "k", "$(reboot);`x`"]],
+    [String.raw`a\ b`, ["a b"]],
+  ];
+  for (const [line, words] of cases) {
+    test(JSON.stringify(line), () => {
+      assert.deepEqual(splitArguments(line), words);
+    });
+  }
+  test("an open quote is refused and named", () => {
+    assert.throws(() => splitArguments(`put k "v`), /the quote " is not closed/);
+  });
+});
+
+describe("mergeConfig", () => {
+  const addition = {
+    encryptionSalt: "v1:lab",
+    artifacts: { node: { path: "/n" }, etcd: { path: "/e" } },
+  };
+  test("adds the lab's artifacts and salt, keeps everything else", () => {
+    const merged: unknown = parse(mergeConfig("config:\n  aws:region: eu-central-1\n", addition));
+    assert.deepEqual(merged, {
+      encryptionsalt: "v1:lab",
+      config: { "aws:region": "eu-central-1", "etcd-cluster:artifacts": addition.artifacts },
+    });
+  });
+  test("what the tracked file says of artifacts wins", () => {
+    const merged = parse(mergeConfig("config:\n  etcd-cluster:artifacts: {}\n", addition)) as {
+      config: unknown;
+    };
+    assert.deepEqual(merged.config, { "etcd-cluster:artifacts": {} });
+  });
+  test("an empty file is a file without settings", () => {
+    assert.equal(
+      (parse(mergeConfig("", addition)) as { encryptionsalt: string }).encryptionsalt,
+      "v1:lab",
+    );
+  });
+});
+
+describe("atLeast", () => {
+  const cases: readonly [string, string, boolean][] = [
+    ["3.259.0", "3.259.0", true],
+    ["3.260.0", "3.259.0", true],
+    ["4.0", "3.259.0", true],
+    ["3.258.9", "3.259.0", false],
+    ["3.9.0", "3.259.0", false],
+    ["3.260.0-alpha.1", "3.259.0", true],
+    ["not a version", "1.0", false],
+  ];
+  for (const [version, wanted, expected] of cases) {
+    test(`${version} against ${wanted}`, () => {
+      assert.equal(atLeast(version, wanted), expected);
+    });
+  }
+});
+
+describe("takeLock", () => {
+  test("a live holder is named, a released lock is free", () => {
+    const path = join(scratch, "live");
+    const release = takeLock("make up", path);
+    assert.throws(
+      () => takeLock("make up", path),
+      new RegExp(`make up is already running \\(process ${process.pid}\\)`),
+    );
+    release();
+    takeLock("make down", path)();
+  });
+  test("a lock of a process that is gone is taken over", async () => {
+    const path = join(scratch, "dead");
+    const child = spawn("true");
+    await new Promise((resolve) => child.once("exit", resolve));
+    writeFileSync(path, JSON.stringify({ pid: child.pid, what: "make up", startTime: "1" }));
+    const release = takeLock("make down", path);
+    assert.equal((JSON.parse(readFileSync(path, "utf8")) as { pid: number }).pid, process.pid);
+    release();
+  });
+  test("a pid that another process has by now does not hold the lock", () => {
+    const path = join(scratch, "recycled");
+    writeFileSync(path, JSON.stringify({ pid: process.pid, what: "make up", startTime: "1" }));
+    takeLock("make down", path)();
+  });
+  test("half a lock file, as a crash leaves it, is taken over", () => {
+    const path = join(scratch, "half");
+    writeFileSync(path, '{"pid": 1');
+    takeLock("make down", path)();
+  });
+});
+
+test("duration is written as people read it", () => {
+  assert.deepEqual([420, 9_960, 75_000, 192_000].map(duration), [
+    "0.4 s",
+    "10.0 s",
+    "75 s",
+    "3 min 12 s",
+  ]);
+});
