@@ -1,0 +1,72 @@
+import { appendFileSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { frontEndpoint, frontPort, labFile, motoPort, runFolder } from "../paths.ts";
+import { ensureMoto } from "../toolchain/moto.ts";
+import { Lab } from "./lab.ts";
+import { PaperReality } from "./reality.ts";
+
+/**
+ * The lab's one long process, in the foreground: moto, the AWS API before it, the metadata service, and the loop that makes machines
+ * of records. It is ready when LAB_STATE/run/lab.json exists. SIGTERM, SIGINT and POST /_lab/shutdown end it; ending it ends the
+ * lab, machines included.
+ *
+ * ETCD_LAB_RECORDS_ONLY=1 leaves the machines out: everything that only calls the API can be tried in seconds, without root.
+ * ETCD_LAB_REGION names the region whose machines become real (default eu-central-1).
+ */
+
+mkdirSync(runFolder, { recursive: true });
+const logFile = join(runFolder, "daemon.log");
+
+function log(line: string): void {
+  const stamped = `${new Date().toISOString()} ${line}\n`;
+  appendFileSync(logFile, stamped);
+  process.stdout.write(stamped);
+}
+
+const recordsOnly = process.env["ETCD_LAB_RECORDS_ONLY"] === "1";
+const interpreter = process.env["ETCD_LAB_MOTO_PYTHON"];
+const startedAt = new Date();
+
+let ask: (reason: string) => void = () => undefined;
+const ended = new Promise<string>((resolve) => {
+  ask = resolve;
+});
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  process.on(signal, () => {
+    ask(signal);
+  });
+}
+
+rmSync(labFile, { force: true });
+const reality = new PaperReality();
+const lab = await Lab.start({
+  region: process.env["ETCD_LAB_REGION"] ?? "eu-central-1",
+  frontPort,
+  motoPort,
+  runFolder,
+  python: interpreter === undefined ? { site: await ensureMoto(log) } : { interpreter },
+  reality,
+  log,
+  ended: ask,
+});
+
+const ready = {
+  pid: process.pid,
+  motoPid: lab.motoPid,
+  startedAt: startedAt.toISOString(),
+  readyAfterMs: Date.now() - startedAt.getTime(),
+  endpoint: frontEndpoint,
+  recordsOnly,
+};
+// Whoever waits for this file must never read half of it.
+writeFileSync(`${labFile}.new`, `${JSON.stringify(ready, undefined, 2)}\n`);
+renameSync(`${labFile}.new`, labFile);
+log(`ready at ${frontEndpoint} after ${ready.readyAfterMs} ms`);
+
+const reason = await ended;
+log(`ending: ${reason}`);
+rmSync(labFile, { force: true });
+await lab.stop();
+await reality.destroyAll();
+log("ended");
+process.exit(reason === "SIGTERM" || reason === "SIGINT" || reason === "asked to" ? 0 : 1);

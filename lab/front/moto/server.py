@@ -1,0 +1,62 @@
+"""moto's server with the few corrections that records alone cannot carry.
+
+Everything else that moto lets pass is refused before it gets here, by the front (TypeScript). These corrections are about an
+instance's end, which in moto is one moment and on AWS takes a while:
+
+* TerminateInstances makes an instance "shutting-down": its interface and volumes are still its own. The daemon, which knows when
+  the machine is really gone, sends the same call with the header X-Lab-Finish, and only that makes it "terminated".
+* A terminated instance gives back the interfaces that outlive it. moto keeps them attached for ever.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from flask import request
+from moto.ec2.models.instances import Instance, InstanceState
+from moto.server import main
+
+_finish_in_moto = Instance.terminate
+
+
+def _terminate(self: Instance) -> InstanceState:
+    previous = InstanceState(self._state.name, self._state.code)
+    if self._state.name == "terminated":
+        return previous
+    if request.headers.get("X-Lab-Finish") is None:
+        self._state.name = "shutting-down"
+        self._state.code = 32
+        return previous
+    outliving = [nic for nic in self.nics.values() if not nic.delete_on_termination]
+    _finish_in_moto(self)
+    for nic in outliving:
+        self.detach_eni(nic)
+    self.nics = {}
+    return previous
+
+
+def _first_interface_property(name: str) -> property:
+    def read(self: Instance) -> Any:
+        nic = self.nics.get(0)
+        return None if nic is None else getattr(nic, name)
+
+    return property(read)
+
+
+_private_dns_name = Instance.private_dns_name
+
+
+def _private_dns_name_if_any(self: Instance) -> str:
+    return _private_dns_name.fget(self) if self.private_ip else ""
+
+
+Instance.terminate = _terminate
+Instance.private_ip = _first_interface_property("private_ip_address")
+Instance.private_ip_address = _first_interface_property("private_ip_address")
+Instance.public_ip = _first_interface_property("public_ip")
+Instance.public_ip_address = _first_interface_property("public_ip")
+Instance.private_dns_name = property(_private_dns_name_if_any)
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,92 @@
+import { chmodSync, rmSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Answer, RawRequest } from "./call.ts";
+
+/** Largest request the lab reads: an artifact in one put. */
+const maxBodyBytes = 512 * 1024 * 1024;
+
+/** Answers one request. */
+export type Handler = (request: RawRequest) => Promise<Answer>;
+
+async function read(incoming: IncomingMessage): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  let length = 0;
+  for await (const part of incoming) {
+    const bytes = part as Buffer;
+    length += bytes.length;
+    if (length > maxBodyBytes)
+      throw new Error(`a request's body is larger than ${maxBodyBytes} bytes`);
+    parts.push(bytes);
+  }
+  return Buffer.concat(parts);
+}
+
+async function serve(
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  fromMachine: boolean,
+  handler: Handler,
+): Promise<void> {
+  const forwarded = String(incoming.headers["x-forwarded-for"] ?? "")
+    .split(",")
+    .at(-1)
+    ?.trim();
+  const answer = await handler({
+    method: incoming.method ?? "GET",
+    target: incoming.url ?? "/",
+    headers: incoming.headers,
+    body: await read(incoming),
+    fromMachine,
+    // Only the router's own socket is believed about where a request came from.
+    ...(fromMachine && forwarded !== undefined && forwarded !== ""
+      ? { sourceAddress: forwarded }
+      : {}),
+  });
+  const headers: Record<string, string | string[]> = { ...answer.headers };
+  if (incoming.method !== "HEAD") headers["content-length"] = String(answer.body.length);
+  outgoing.writeHead(answer.status, headers);
+  outgoing.end(answer.body);
+}
+
+/** Where to listen: a loopback port for the host, or a unix socket for the machines' router. */
+export type Place = { readonly port: number } | { readonly socket: string };
+
+/** Serves HTTP at one place, until closed. A unix socket left by a crash is replaced. */
+export async function listen(
+  place: Place,
+  handler: Handler,
+  log: (line: string) => void,
+): Promise<Server> {
+  const fromMachine = "socket" in place;
+  const server = createServer((incoming, outgoing) => {
+    serve(incoming, outgoing, fromMachine, handler).catch((error: unknown) => {
+      log(`server: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+      if (!outgoing.headersSent) outgoing.writeHead(500);
+      outgoing.end();
+    });
+  });
+  server.keepAliveTimeout = 60_000;
+  if (fromMachine) rmSync(place.socket, { force: true });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    const ready = (): void => {
+      server.removeListener("error", reject);
+      resolve();
+    };
+    if (fromMachine) server.listen(place.socket, ready);
+    else server.listen(place.port, "127.0.0.1", ready);
+  });
+  // The router's proxy need not be root.
+  if (fromMachine) chmodSync(place.socket, 0o666);
+  return server;
+}
+
+/** Stops serving at once, open connections included. */
+export async function close(server: Server): Promise<void> {
+  server.closeAllConnections();
+  await new Promise<void>((resolve) => {
+    server.close(() => {
+      resolve();
+    });
+  });
+}
