@@ -3,7 +3,7 @@ import { engine, engineGrpc, grpc } from "./proto.ts";
 /** Where handlers' messages go: Pulumi's own output. */
 export interface EngineLog {
   write(
-    severity: "debug" | "info" | "warning",
+    severity: "debug" | "info" | "warning" | "error",
     message: string,
     urn: string,
     ephemeral: boolean,
@@ -20,6 +20,7 @@ export function connectEngine(address: string | undefined): EngineLog {
     debug: engine.LogSeverity.DEBUG,
     info: engine.LogSeverity.INFO,
     warning: engine.LogSeverity.WARNING,
+    error: engine.LogSeverity.ERROR,
   };
   return {
     write(severity, message, urn, ephemeral) {

@@ -12,7 +12,7 @@ export interface Context<E> {
   /** Aborted when the user interrupts Pulumi: waiting ends, nothing is undone. */
   readonly signal: AbortSignal;
   /** A line that stays in Pulumi's output. */
-  log(severity: "debug" | "info" | "warning", message: string): void;
+  log(severity: "debug" | "info" | "warning" | "error", message: string): void;
   /** A line beside the resource while it is worked on; the next one overwrites it. */
   progress(message: string): void;
 }

@@ -20,7 +20,7 @@ interface Common {
 }
 
 type Shape =
-  | { readonly kind: "text" | "number" | "flag" | "asset" | "archive" }
+  | { readonly kind: "text" | "number" | "flag" | "asset" | "archive" | "anything" }
   | { readonly kind: "list"; readonly item: AnyField; readonly unordered: boolean }
   | { readonly kind: "map"; readonly item: AnyField }
   | { readonly kind: "object"; readonly fields: Fields };
@@ -80,6 +80,11 @@ export function archive<const R extends boolean = false>(
   options?: Options<R>,
 ): Field<Asset | Archive, R> {
   return field({ kind: "archive" }, options);
+}
+
+/** Any value at all. */
+export function anything<const R extends boolean = false>(options?: Options<R>): Field<Value, R> {
+  return field({ kind: "anything" }, options);
 }
 
 /** A list in which order matters. */
@@ -193,6 +198,8 @@ function checkValue(known: AnyField, value: Value, path: string, report: Report)
         return checkObject(known.fields, value, `${path}.`, report);
       }
       break;
+    case "anything":
+      return value;
     default: {
       const converted = convert(known.kind, value);
       if (converted !== undefined) {

@@ -5,7 +5,7 @@ import { define, type AnyResource } from "../shared/resource.ts";
 import { number, text, type InputsOf, type Problem } from "../shared/schema.ts";
 import type { Values } from "../shared/value.ts";
 import { shortHash } from "./keys.ts";
-import { privateKeyOpenssh, publicBlob } from "./openssh.ts";
+import { privateKeyOpenssh, publicBlob } from "../shared/openssh.ts";
 
 const curves = { P224: "secp224r1", P256: "prime256v1", P384: "secp384r1", P521: "secp521r1" };
 
