@@ -1,149 +1,152 @@
 #!/bin/sh
-# First boot of a member's machine, run by cloud-init: fetches what the member's approved desired state names, every file checked
-# by its hash, and hands over to the agent. Needs what a stock Debian 13 has, holds no secret and no version, and may run twice.
-# Credentials are the machine's own role's; they go through pipes, never through argv.
+# First boot of a member's machine, run once by cloud-init: fetches the approved desired state and what it names, each checked by its
+# hash, and hands over to the agent. Safe to run again at any time. Credentials are in this shell and in pipes, never in argv
+# or files.
 set -eu
-umask 077
+umask 022
 
 cluster='@CLUSTER@'
 member='@MEMBER@'
 bucket='@BUCKET@'
 region='@REGION@'
 
-metadata='http://169.254.169.254/latest'
-base=/opt/etcd-cluster
-store=$base/store
-settings=/etc/etcd-cluster
-# Everything here is local or one hop away; beyond this something is wrong that somebody must see.
-deadline=$(($(date +%s) + 900))
+metadata=${ETCD_BOOT_METADATA:-http://169.254.169.254/latest}
+root=${ETCD_BOOT_ROOT:-}
+base=$root/opt/etcd-cluster
+state=$root/etc/etcd-cluster
+case $region in cn-*) domain=amazonaws.com.cn ;; *) domain=amazonaws.com ;; esac
+storage=${ETCD_BOOT_STORAGE:-https://$bucket.s3.$region.$domain}
 
-say() { printf '== boot %s: %s\n' "$member" "$*"; }
+# IAM and the way out may lag behind the machine by a minute; this long without success is an error that somebody must see.
+patience=${ETCD_BOOT_PATIENCE_SECONDS:-900}
+started=$(date +%s)
 
-# again WHAT COMMAND...: until it succeeds or the time is up. IAM and the way out may lag behind the machine by a minute.
-again() {
-  what=$1
-  shift
-  tries=0
-  until "$@"; do
-    tries=$((tries + 1))
-    if [ "$(date +%s)" -ge "$deadline" ]; then
-      say "gave up: $what"
-      exit 1
-    fi
-    [ $((tries % 10)) -ne 1 ] || say "not yet: $what"
-    sleep 1
-  done
-}
+say() { printf '== boot: %s (%d s)\n' "$*" "$(($(date +%s) - started))"; }
 
-metadata_get() {
-  printf 'header = "X-aws-ec2-metadata-token: %s"\n' "$token" |
-    curl -sf -m 5 --config - "$metadata/meta-data/$1"
-}
-
-# Leaves the role's credentials, as curl's options, in $credentials.
-get_credentials() {
-  token=$(curl -sf -m 5 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 300' "$metadata/api/token") || return 1
-  role=$(metadata_get iam/security-credentials/) || return 1
-  credentials=$(metadata_get "iam/security-credentials/$role" | python3 -c '
+# The role's credentials as curl options, one per line, for `curl --config -`.
+credentials() {
+  token=$(curl -sf -m 5 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 900' "$metadata/api/token") || return 1
+  look() {
+    printf 'header = "X-aws-ec2-metadata-token: %s"\n' "$token" | curl -sf -m 5 --config - "$metadata/meta-data/$1"
+  }
+  role=$(look iam/security-credentials/) || return 1
+  look "iam/security-credentials/$role" | python3 -c '
 import json, sys
 c = json.load(sys.stdin)
 print("user = \"%s:%s\"" % (c["AccessKeyId"], c["SecretAccessKey"]))
-print("header = \"x-amz-security-token: %s\"" % c["Token"])
-') && [ -n "$credentials" ]
+print("header = \"X-Amz-Security-Token: %s\"" % c["Token"])
+'
 }
 
-# from_bucket KEY FILE: downloads; a stalled transfer is cut and tried again.
-from_bucket() {
-  printf '%s\n' "$credentials" |
-    curl -sf --connect-timeout 5 --speed-time 20 --speed-limit 1000 --config - \
-      --aws-sigv4 "aws:amz:$region:s3" -o "$2" "https://$bucket.s3.$region.amazonaws.com/$1"
+# fetch KEY FILE SECONDS: one attempt to get an object.
+fetch() {
+  secret=$(credentials) || { say 'the metadata service gives no credentials yet'; return 1; }
+  answer=$(printf '%s\n' "$secret" | curl -s -m "$3" --connect-timeout 5 --config - --aws-sigv4 "aws:amz:$region:s3" \
+    -o "$2" -w '%{http_code}' "$storage/$1") || answer="no answer ($?)"
+  [ "$answer" = 200 ] || { say "$1: $answer"; return 1; }
 }
 
-is() { [ -f "$2" ] && printf '%s  %s\n' "$1" "$2" | sha256sum --check --status; }
-
-# by_hash SHA256 KEY FILE: has the file or gets it; what comes with another hash is not kept. The role's credentials may have
-# appeared after the first try, so every try asks anew.
-by_hash() {
-  if is "$1" "$3"; then return 0; fi
-  if get_credentials && from_bucket "$2" "$3.new" && is "$1" "$3.new"; then
-    mv "$3.new" "$3"
-  else
-    rm -f "$3.new"
-    return 1
-  fi
+# persist WHAT COMMAND…: repeats a command until it succeeds, at most until patience ends.
+persist() {
+  what=$1
+  shift
+  pause=1
+  until "$@"; do
+    if [ $(($(date +%s) - started)) -ge "$patience" ]; then
+      say "gave up: $what"
+      exit 1
+    fi
+    sleep "$pause"
+    [ "$pause" -ge 5 ] || pause=$((pause + 1))
+  done
 }
 
-get_approved() {
-  get_credentials && from_bucket "config/$member/approved" "$settings/approved.new" &&
-    grep -Eqx '[0-9a-f]{64}' "$settings/approved.new" && mv "$settings/approved.new" "$settings/approved"
+matches() { printf '%s  %s\n' "$1" "$2" | sha256sum --check --status; }
+
+# One attempt to learn the approved desired state; leaves its hash in $wanted and the document in $state.
+desired_state() {
+  fetch "config/$member/approved" "$state/approved.new" 20 || return 1
+  wanted=$(cat "$state/approved.new")
+  printf '%s\n' "$wanted" | grep -Eqx '[0-9a-f]{64}' || { say 'the approved pointer is no hash'; return 1; }
+  document=$state/config/$wanted.json
+  [ -e "$document" ] && matches "$wanted" "$document" && return 0
+  fetch "config/$member/$wanted.json" "$document.new" 20 || return 1
+  matches "$wanted" "$document.new" || { say 'the desired state has another hash'; return 1; }
+  mv "$document.new" "$document"
 }
 
-# install_artifact NAME SHA256 TAR-OPTION...: fetches and unpacks into the store; the rename makes it whole or absent.
-install_artifact() {
-  name=$1 hash=$2
-  shift 2
-  if [ -d "$store/$hash" ]; then return 0; fi
-  again "artifact $name" by_hash "$hash" "artifacts/$hash" "$store/$hash.tar"
-  rm -rf "$store/$hash.partial"
-  mkdir -p "$store/$hash.partial"
-  tar -x -f "$store/$hash.tar" -C "$store/$hash.partial" --no-same-owner "$@"
-  chmod -R a+rX "$store/$hash.partial"
-  mv "$store/$hash.partial" "$store/$hash"
-  rm -f "$store/$hash.tar"
-  say "installed $name"
+# One attempt to have an artifact, unpacked, at $base/store/<sha256>; it gets that name only when it is complete.
+artifact() {
+  place=$base/store/$1
+  [ -d "$place" ] && return 0
+  work=$base/store/.$1.$$
+  rm -rf "$work"
+  mkdir -p "$work/content"
+  fetch "artifacts/$1" "$work/archive" 300 || return 1
+  matches "$1" "$work/archive" || { say "artifact $1 has another hash"; return 1; }
+  shift
+  tar --no-same-owner -xf "$work/archive" -C "$work/content" "$@" || return 1
+  mv -T "$work/content" "$place" && rm -rf "$work"
 }
 
-# point LINK TARGET: replaces a symbolic link in one step.
-point() {
-  ln -sfn "$2" "$1.new"
-  mv -T "$1.new" "$1"
-}
+# point LINK TARGET: makes a link lead to another place in one step.
+point() { ln -sfn "$2" "$1.new" && mv -T "$1.new" "$1"; }
 
-mkdir -p "$base/etcd" "$store" "$settings"
-chmod 0755 "$base" "$base/etcd" "$store"
-again 'the approved desired state' get_approved
-approved=$(cat "$settings/approved")
-again 'the desired state' by_hash "$approved" "config/$member/$approved.json" "$settings/$approved.json"
+exec 9> "$root/run/etcd-cluster-boot.lock"
+flock 9
+
+say "member $member of $cluster"
+mkdir -p "$state/config" "$base/store" "$base/etcd"
+persist 'the approved desired state' desired_state
+mv "$state/approved.new" "$state/approved"
 names=$(python3 -c '
 import json, re, sys
-a = json.load(open(sys.argv[1]))["artifacts"]
+d = json.load(open(sys.argv[1]))
+a = d["artifacts"]
+if d["schema"] != 1 or [d["cluster"], d["member"], d["bucket"], d["region"]] != sys.argv[2:]:
+    sys.exit("the desired state is not for this machine")
 words = [a["node"]["sha256"], a["agent"]["sha256"], a["etcd"]["sha256"], a["etcd"]["version"]]
-assert all(re.fullmatch("[0-9a-f]{64}|[0-9.]+", w) for w in words)
+if not all(re.fullmatch("[0-9a-f.]+", w) for w in words):
+    sys.exit("the desired state names no artifacts")
 print(*words)
-' "$settings/$approved.json")
-# shellcheck disable=SC2086 # four checked words
+' "$document" "$cluster" "$member" "$bucket" "$region")
+# shellcheck disable=SC2086 # four words, checked above
 set -- $names
+say "desired state $wanted; etcd $4"
 
-install_artifact node "$1" --strip-components=1 & node_job=$!
-install_artifact agent "$2" & agent_job=$!
-install_artifact etcd "$3" --strip-components=1 & etcd_job=$!
-wait "$node_job"
-wait "$agent_job"
-wait "$etcd_job"
-point "$base/node" "$store/$1"
-point "$base/agent" "$store/$2"
-point "$base/etcd/$4" "$store/$3"
-point "$base/etcd/current" "$4"
+# All at once: what each waits for is the network. Of Node only the runtime is needed, of etcd no documentation.
+persist node artifact "$1" --strip-components=1 --wildcards '*/bin/node' & node=$!
+persist etcd artifact "$3" --strip-components=1 --wildcards '*/etcd' '*/etcdctl' '*/etcdutl' & etcd=$!
+persist agent artifact "$2"
+wait "$node"
+wait "$etcd"
+point "$base/node" "store/$1"
+point "$base/agent" "store/$2"
+point "$base/etcd/$4" "../store/$3"
+say 'artifacts are in place'
 
+# The number is fixed, because the files on the volume outlive the machine.
 getent passwd etcd > /dev/null ||
-  useradd --system --user-group --home-dir /var/lib/etcd --no-create-home --shell /usr/sbin/nologin etcd
-
-printf 'CLUSTER=%s\nMEMBER=%s\nBUCKET=%s\nREGION=%s\n' "$cluster" "$member" "$bucket" "$region" > "$settings/boot.env"
-cat > /usr/local/bin/etcd-agent.new << 'WRAPPER'
+  useradd --uid 2379 --user-group --home-dir /var/lib/etcd --no-create-home --shell /usr/sbin/nologin etcd
+cat > "$state/boot.env" << ENV
+CLUSTER=$cluster
+MEMBER=$member
+BUCKET=$bucket
+REGION=$region
+ENV
+mkdir -p "$root/usr/local/bin"
+cat > "$root/usr/local/bin/etcd-agent.new" << 'WRAPPER'
 #!/bin/sh
-# Node's own list of authorities is older than the system's.
-export NODE_USE_SYSTEM_CA=1 NODE_COMPILE_CACHE=/var/cache/etcd-cluster/compiled
+# The system's certificate authorities are the ones that count here.
+export NODE_USE_SYSTEM_CA=1
 exec /opt/etcd-cluster/node/bin/node /opt/etcd-cluster/agent/agent.js "$@"
 WRAPPER
-chmod 0755 /usr/local/bin/etcd-agent.new
-mv /usr/local/bin/etcd-agent.new /usr/local/bin/etcd-agent
-for program in etcdctl etcdutl; do
-  point "/usr/local/bin/$program" "$base/etcd/current/$program"
-done
-
-install -m 0644 "$base"/agent/systemd/*.service /etc/systemd/system/
+chmod 0755 "$root/usr/local/bin/etcd-agent.new"
+mv "$root/usr/local/bin/etcd-agent.new" "$root/usr/local/bin/etcd-agent"
+cp "$base"/agent/systemd/* "$root/etc/systemd/system/"
 systemctl daemon-reload
 systemctl enable --quiet agent-boot.service
-# Without waiting: the agent takes the time that it takes, and cloud-init must not hold up the boot.
 systemctl start --no-block agent-boot.service
-say 'handed over to the agent'
+say 'the agent takes over'
+# A power cut must not leave the store with names and no content; nobody waits for this.
+sync -f "$base"
