@@ -51,7 +51,7 @@ export class BackupBucket extends pulumi.ComponentResource {
     );
     const guards = this.guards(name, bucket, args);
     this.bucketArn = bucket.arn;
-    this.bucketName = pulumi.all(guards.map((guard) => guard.id)).apply(() => bucket.id);
+    this.bucketName = pulumi.all(guards.map((guard) => guard.id)).apply(() => bucket.bucket);
     this.artifacts = Object.entries(args.artifacts).map(
       ([what, artifact]) =>
         new aws.s3.BucketObjectv2(
