@@ -5,6 +5,8 @@ import { assemble, type Assembly } from "../front/assemble.ts";
 import { Moto } from "../front/moto.ts";
 import { close, listen, type Handler } from "../front/server.ts";
 import { control } from "./control.ts";
+import { Imds } from "./imds.ts";
+import { Instances } from "./instances.ts";
 import { Loop } from "./loop.ts";
 import type { Reality } from "./reality.ts";
 
@@ -91,6 +93,16 @@ export class Lab {
     await this.loop.stop();
     for (const server of this.servers) await close(server);
     await this.moto.stop();
+  }
+
+  private imds(): Imds {
+    const { records, credentials } = this.assembly;
+    const instances = new Instances(records, credentials, () => this.loop.snapshot);
+    return new Imds({
+      identify: (address) => instances.byAddress(address),
+      userData: (facts) => instances.userData(facts),
+      credentials: (facts, roleName) => instances.credentials(facts, roleName),
+    });
   }
 
   private async serve(options: LabOptions): Promise<void> {

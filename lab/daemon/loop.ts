@@ -23,6 +23,9 @@ export interface LoopParts {
 /** How often reality is looked at when nobody calls the API. */
 const periodMs = 2000;
 
+/** The same while a machine is on its way up or down. */
+const busyPeriodMs = 250;
+
 /** Calls come in bursts; this long after the last of them the world is computed anew. */
 const debounceMs = 50;
 
@@ -36,7 +39,7 @@ export class Loop {
   private readonly parts: LoopParts;
   private readonly cutZones = new Set<string>();
   private stale = { ec2: true, elb: true, route53: true };
-  private snapshot: Snapshot | undefined;
+  private known: Snapshot | undefined;
   private current: World | undefined;
   private seen: Observed = nothing;
   private wake: (() => void) | undefined;
@@ -47,6 +50,11 @@ export class Loop {
 
   constructor(parts: LoopParts) {
     this.parts = parts;
+  }
+
+  /** The records as last read. */
+  get snapshot(): Snapshot | undefined {
+    return this.known;
   }
 
   /** The world as last computed. */
@@ -118,9 +126,19 @@ export class Loop {
     return this.stale.ec2 || this.stale.elb || this.stale.route53;
   }
 
+  /** Whether a machine is not yet where it should be. */
+  private isMoving(): boolean {
+    return (this.current?.machines ?? []).some(({ id, desired }) => {
+      const state = this.seen.machines[id]?.state;
+      return desired === "running"
+        ? state !== "running"
+        : state !== undefined && state !== "exited";
+    });
+  }
+
   private async pause(): Promise<void> {
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, periodMs);
+      const timer = setTimeout(resolve, this.isMoving() ? busyPeriodMs : periodMs);
       this.wake = () => {
         clearTimeout(timer);
         resolve();
@@ -150,16 +168,16 @@ export class Loop {
 
   private async read(): Promise<Snapshot> {
     const { records, region } = this.parts;
-    const { stale, snapshot: known } = this;
+    const { stale, known } = this;
     this.stale = { ec2: false, elb: false, route53: false };
     try {
-      this.snapshot = {
+      this.known = {
         region,
         ec2: stale.ec2 || known === undefined ? await readEc2(records, region) : known.ec2,
         elb: stale.elb || known === undefined ? await readElb(records, region) : known.elb,
         route53: stale.route53 || known === undefined ? await readRoute53(records) : known.route53,
       };
-      return this.snapshot;
+      return this.known;
     } catch (error) {
       this.stale = stale;
       throw error;

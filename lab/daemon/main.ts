@@ -1,17 +1,26 @@
 import { appendFileSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { frontEndpoint, frontPort, labFile, motoPort, runFolder } from "../paths.ts";
+import {
+  frontEndpoint,
+  frontPort,
+  frontSocket,
+  imdsSocket,
+  labFile,
+  labState,
+  motoPort,
+  runFolder,
+} from "../paths.ts";
 import { ensureMoto } from "../toolchain/moto.ts";
 import { Lab } from "./lab.ts";
-import { PaperReality } from "./reality.ts";
+import { PaperReality, type Reality } from "./reality.ts";
 
 /**
  * The lab's one long process, in the foreground: moto, the AWS API before it, the metadata service, and the loop that makes machines
  * of records. It is ready when LAB_STATE/run/lab.json exists. SIGTERM, SIGINT and POST /_lab/shutdown end it; ending it ends the
- * lab, machines included.
+ * lab, machines and volumes included.
  *
  * ETCD_LAB_RECORDS_ONLY=1 leaves the machines out: everything that only calls the API can be tried in seconds, without root.
- * ETCD_LAB_REGION names the region whose machines become real (default eu-central-1).
+ * ETCD_LAB_REGION, or else AWS_REGION, names the region whose machines become real.
  */
 
 mkdirSync(runFolder, { recursive: true });
@@ -21,6 +30,17 @@ function log(line: string): void {
   const stamped = `${new Date().toISOString()} ${line}\n`;
   appendFileSync(logFile, stamped);
   process.stdout.write(stamped);
+}
+
+/** What the machines are made with; loaded only when there are to be machines. */
+async function machines(): Promise<{ reality: Reality; kill: (id: string) => Promise<void> }> {
+  const { ensureImage } = await import("../image/image.ts");
+  const { joinLab } = await import("../machines/clean.ts");
+  const { Reconciler } = await import("../machines/reconcile.ts");
+  joinLab();
+  const image = await ensureImage({ log });
+  const reconciler = new Reconciler({ state: labState, image, frontSocket, imdsSocket }, log);
+  return { reality: reconciler, kill: (id) => reconciler.kill(id) };
 }
 
 const recordsOnly = process.env["ETCD_LAB_RECORDS_ONLY"] === "1";
@@ -38,14 +58,18 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
 }
 
 rmSync(labFile, { force: true });
-const reality = new PaperReality();
+const { reality, kill } = recordsOnly
+  ? { reality: new PaperReality(), kill: undefined }
+  : await machines();
 const lab = await Lab.start({
-  region: process.env["ETCD_LAB_REGION"] ?? "eu-central-1",
+  region: process.env["ETCD_LAB_REGION"] ?? process.env["AWS_REGION"] ?? "eu-central-1",
   frontPort,
   motoPort,
   runFolder,
   python: interpreter === undefined ? { site: await ensureMoto(log) } : { interpreter },
   reality,
+  ...(recordsOnly ? {} : { sockets: { front: frontSocket, imds: imdsSocket } }),
+  ...(kill === undefined ? {} : { kill }),
   log,
   ended: ask,
 });
@@ -65,8 +89,9 @@ log(`ready at ${frontEndpoint} after ${ready.readyAfterMs} ms`);
 
 const reason = await ended;
 log(`ending: ${reason}`);
-rmSync(labFile, { force: true });
 await lab.stop();
 await reality.destroyAll();
+// Last: who waits for the lab's end waits for this file to go.
+rmSync(labFile, { force: true });
 log("ended");
-process.exit(reason === "SIGTERM" || reason === "SIGINT" || reason === "asked to" ? 0 : 1);
+process.exit(["SIGTERM", "SIGINT", "asked to"].includes(reason) ? 0 : 1);

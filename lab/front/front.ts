@@ -99,7 +99,7 @@ export class Front {
     if (rule.instead !== undefined) return rule.instead(call, context);
     const changed = await rule.before?.(call, context);
     const ready = withPlainBody(changed === undefined ? call : { ...call, params: changed });
-    const answer = await moto.forward(ready, changed !== undefined);
+    const answer = understandable(call, await moto.forward(ready, changed !== undefined));
     return rule.after === undefined || answer.status >= 400
       ? answer
       : rule.after(answer, ready, context);
@@ -114,6 +114,22 @@ export class Front {
     );
     return turn;
   }
+}
+
+/** moto answers a call it chokes on with a page of HTML, which no SDK can read. */
+function understandable(call: Call, answer: Answer): Answer {
+  const isPage = /^<(!doctype )?html/i.test(answer.body.toString("latin1", 0, 20));
+  if (answer.status < 500 && !isPage) return answer;
+  const text = answer.body
+    .toString()
+    .replace(/<[^>]*>/g, " ")
+    .replace(/\s+/g, " ")
+    .slice(0, 300);
+  throw new AwsError(
+    "InternalFailure",
+    `moto could not answer ${call.service}:${call.operation} (a parameter missing or unknown to it?): ${text}`,
+    500,
+  );
 }
 
 /** moto reads aws-chunked bodies in some forms only, so it gets plain ones, with the trailing checksum as a header. */

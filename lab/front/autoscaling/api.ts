@@ -265,16 +265,14 @@ export function autoscalingRules(engine: GroupEngine): Record<string, Rule> {
       onlyKnown(call.params, ["InstanceIds", "MaxRecords"]);
       const ids = call.params.list("InstanceIds");
       return queryAnswer("DescribeAutoScalingInstances", {
-        AutoScalingInstances: engine
-          .list(call.region)
-          .flatMap((group) =>
-            group.instances
-              .filter(({ instanceId }) => ids.length === 0 || ids.includes(instanceId))
-              .map((instance) => ({
-                ...renderInstance(group, instance),
-                AutoScalingGroupName: group.name,
-              })),
-          ),
+        AutoScalingInstances: engine.list(call.region).flatMap((group) =>
+          group.instances
+            .filter(({ instanceId }) => ids.length === 0 || ids.includes(instanceId))
+            .map((instance) => ({
+              ...renderInstance(group, instance),
+              AutoScalingGroupName: group.name,
+            })),
+        ),
       });
     }),
     rule("DescribeScalingActivities", (call) => {

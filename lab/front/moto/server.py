@@ -5,6 +5,7 @@ instance's end, which in moto is one moment and on AWS takes a while:
 
 * TerminateInstances makes an instance "shutting-down": its interface and volumes are still its own. The daemon, which knows when
   the machine is really gone, sends the same call with the header X-Lab-Finish, and only that makes it "terminated".
+* Balancers are network load balancers (the front refuses others), and their ARNs say so.
 * A terminated instance gives back the interfaces that outlive it. moto keeps them attached for ever.
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import moto.elbv2.models
 from flask import request
 from moto.ec2.models.instances import Instance, InstanceState
 from moto.server import main
@@ -51,6 +53,14 @@ def _private_dns_name_if_any(self: Instance) -> str:
     return _private_dns_name.fget(self) if self.private_ip else ""
 
 
+_application_arn = moto.elbv2.models.make_arn_for_load_balancer
+
+
+def _network_arn(*args: Any, **kwargs: Any) -> str:
+    return _application_arn(*args, **kwargs).replace(":loadbalancer/app/", ":loadbalancer/net/")
+
+
+moto.elbv2.models.make_arn_for_load_balancer = _network_arn
 Instance.terminate = _terminate
 Instance.private_ip = _first_interface_property("private_ip_address")
 Instance.private_ip_address = _first_interface_property("private_ip_address")

@@ -14,13 +14,11 @@ const reservedAtStart = 4;
 
 /** Addresses of a subnet that some interface has. */
 async function takenIn(records: Records, region: string, subnetId: string): Promise<Set<string>> {
-  const { NetworkInterfaces = [] } = await records
-    .ec2(region)
-    .send(
-      new DescribeNetworkInterfacesCommand({
-        Filters: [{ Name: "subnet-id", Values: [subnetId] }],
-      }),
-    );
+  const { NetworkInterfaces = [] } = await records.ec2(region).send(
+    new DescribeNetworkInterfacesCommand({
+      Filters: [{ Name: "subnet-id", Values: [subnetId] }],
+    }),
+  );
   return new Set(
     NetworkInterfaces.flatMap((one) =>
       (one.PrivateIpAddresses ?? []).map(({ PrivateIpAddress }) => PrivateIpAddress ?? ""),
