@@ -46,7 +46,7 @@ fetch() {
   [ "$answer" = 200 ] || { say "$1: $answer"; return 1; }
 }
 
-# persist WHAT COMMAND…: repeats a command until it succeeds, at most until patience ends.
+# persist WHAT COMMAND...: repeats a command until it succeeds, at most until patience ends.
 persist() {
   what=$1
   shift
