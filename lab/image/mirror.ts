@@ -1,0 +1,40 @@
+import { execa } from "execa";
+
+/** Where the host itself gets Debian from, and through which proxy. */
+export interface Mirror {
+  url: string;
+  proxy?: string;
+}
+
+const fallback = "http://deb.debian.org/debian";
+
+/**
+ * The first repository of Debian's own archive among apt's index targets. The lines are
+ * "url|origin|label", as `aptMirror` asks for them; the security archive has a label of its own.
+ */
+export function debianArchive(targets: string): string | undefined {
+  for (const line of targets.split("\n")) {
+    const [url, origin, label] = line.split("|");
+    if (url !== undefined && origin === "Debian" && label === "Debian") {
+      return url.replace(/\/$/, "");
+    }
+  }
+  return undefined;
+}
+
+/** Asks apt, so that a host with a mirror or a proxy of its own needs no second configuration. */
+export async function aptMirror(): Promise<Mirror> {
+  const targets = await execa(
+    "apt-get",
+    ["indextargets", "--format", "$(REPO_URI)|$(ORIGIN)|$(LABEL)", "Identifier: Packages"],
+    { reject: false },
+  );
+  const proxy = await execa("apt-config", ["shell", "PROXY", "Acquire::http::Proxy"], {
+    reject: false,
+  });
+  const value = /^PROXY='(.+)'$/m.exec(proxy.stdout ?? "")?.[1];
+  return {
+    url: debianArchive(targets.stdout ?? "") ?? fallback,
+    ...(value === undefined || value === "DIRECT" ? {} : { proxy: value }),
+  };
+}
