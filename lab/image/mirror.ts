@@ -32,9 +32,9 @@ export async function aptMirror(): Promise<Mirror> {
   const proxy = await execa("apt-config", ["shell", "PROXY", "Acquire::http::Proxy"], {
     reject: false,
   });
-  const value = /^PROXY='(.+)'$/m.exec(proxy.stdout ?? "")?.[1];
+  const value = /^PROXY='(.+)'$/m.exec(proxy.stdout)?.[1];
   return {
-    url: debianArchive(targets.stdout ?? "") ?? fallback,
+    url: debianArchive(targets.stdout) ?? fallback,
     ...(value === undefined || value === "DIRECT" ? {} : { proxy: value }),
   };
 }

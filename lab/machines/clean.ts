@@ -6,9 +6,8 @@ import { ip, ipBatch, labRoutes } from "../network/host.ts";
 import { labState } from "../paths.ts";
 import { enterGroup, groups, killGroup, removeGroup } from "./cgroups.ts";
 import { labLoops } from "./disks.ts";
-import { inventory } from "./inventory.ts";
+import { inventory, type Inventory } from "./inventory.ts";
 import { removePropagation } from "./machines.ts";
-import { labMarks } from "./marks.ts";
 
 /** The group in which the daemon and what it starts live, apart from machines and helpers. */
 export const daemonGroup = "daemon";
@@ -20,38 +19,42 @@ export function joinLab(pid: number = process.pid): void {
 
 /**
  * Ends everything of the lab on this host and gives all of it back, whatever state it is in. Works from the
- * marks on the things themselves, not from records, so that it also cleans what a crash left. Answers what was
- * found. `spare` names groups that stay (the daemon's, when it is the daemon that cleans).
+ * marks on the things themselves, not from records, so that it also cleans what a crash left. Answers how many
+ * things it found. `spare` names groups that stay (the daemon's, when it is the daemon that cleans).
  */
-export async function clean(spare: readonly string[] = []): Promise<number> {
-  const { prefix } = labMarks();
-  const found = count();
+export async function clean(
+  log: (line: string) => void = () => undefined,
+  spare: readonly string[] = [],
+): Promise<number> {
+  const before = inventory();
   // Processes first: guards would note deaths, helpers would answer, machines hold everything else.
   const doomed = groups().filter((name) => !spare.includes(name));
   await Promise.all(doomed.map((name) => killGroup(name)));
   // Loop devices before mounts: the other way round the device stays under another path.
-  for (const { device } of labLoops())
+  for (const { device } of labLoops()) {
     await execa("losetup", ["--detach", device], { reject: false });
+  }
   for (const place of inventory().mounts.reverse()) {
-    if (!place.startsWith("/run/netns/"))
-      await execa("umount", ["--lazy", place], { reject: false });
+    if (place.startsWith("/run/netns/")) continue;
+    await execa("umount", ["--lazy", place], { reject: false });
   }
   for (const name of inventory().namespaces) await ip("netns", "del", name);
-  const { links } = inventory();
-  // A link goes with its other end, which its namespace has taken along a moment ago or takes now.
-  for (const name of links) await execa("ip", ["link", "del", name], { reject: false });
+  for (const name of inventory().links) {
+    // A link goes with its other end, and that with its namespace: a moment ago, now, or here.
+    await execa("ip", ["link", "del", name], { reject: false });
+  }
   await ipBatch((await labRoutes()).map((route) => `route del ${route}`));
   for (const name of inventory().propagation) removePropagation(name);
   await removeGroups(doomed, spare);
   if (spare.length === 0) removeGroup("");
-  return found - (spare.length === 0 ? 0 : count());
+  const found = sizeOf(before) - (spare.length === 0 ? 0 : sizeOf(inventory()));
+  if (found > 0) log(`removed ${found} things of the lab from this host`);
+  return found;
+}
 
-  function count(): number {
-    return Object.values(inventory()).reduce(
-      (sum, things) => sum + (things as unknown[]).length,
-      0,
-    );
-  }
+function sizeOf(things: Inventory): number {
+  const lists: readonly unknown[][] = Object.values(things);
+  return lists.reduce((sum, { length }) => sum + length, 0);
 }
 
 /** A dying process holds its group for a moment. */

@@ -63,14 +63,19 @@ export class Reconciler {
     await this.#applyDisks(world, observed);
     return {
       machines: observed,
-      targets: Object.assign(
-        {},
-        ...(await Promise.all(world.vpcs.map((vpc) => this.#routers.get(vpc.id)?.targets(vpc)))),
-      ) as Observed["targets"],
+      targets: await this.#targets(world),
       disks: Object.fromEntries(
         world.disks.map((disk) => [disk.id, this.#disks.observe(disk, rootOf(disk, observed))]),
       ),
     };
+  }
+
+  async #targets(world: World): Promise<Observed["targets"]> {
+    const targets: Observed["targets"] = {};
+    for (const vpc of world.vpcs) {
+      Object.assign(targets, await this.#routers.get(vpc.id)?.targets(vpc));
+    }
+    return targets;
   }
 
   /** The container is gone from one moment to the next; its disk and addresses stay for whoever comes next. */
@@ -82,7 +87,7 @@ export class Reconciler {
 
   /** Ends and removes everything, the volumes' files included. The daemon itself lives on. */
   async destroyAll(): Promise<void> {
-    await clean([daemonGroup]);
+    await clean(this.#log, [daemonGroup]);
     removeFiles(this.#paths.state);
     this.#routers.clear();
     this.#attached.clear();
