@@ -6,6 +6,8 @@ import type { Call } from "./call.ts";
 import { CallLog } from "./callLog.ts";
 import { CredentialStore } from "./credentials.ts";
 import { Front } from "./front.ts";
+import { Authorizer } from "./iam/authorize.ts";
+import { Policies } from "./iam/policies.ts";
 import type { Moto } from "./moto.ts";
 import { Records } from "./records.ts";
 import { rules } from "./rules/index.ts";
@@ -55,14 +57,25 @@ export function assemble(options: AssemblyOptions): Assembly {
     save: options.saveGroups ?? (() => undefined),
     log,
   });
+  const policies = new Policies(records);
+  const authorizer = new Authorizer({
+    records,
+    policies,
+    group: (region, instanceId) => engine.groupOf(region, instanceId),
+  });
   const front = new Front({
     moto,
     credentials,
     calls,
     rules: { ...rules, ...autoscalingRules(engine) },
     context: { records, targetHealth: options.targetHealth ?? (() => undefined) },
-    authorize: () => Promise.resolve(),
-    changed: options.changed ?? (() => undefined),
+    authorizer,
+    changed: (call) => {
+      if (call.service === "iam" || call.service === "kms" || /Bucket/.test(call.operation)) {
+        policies.forget();
+      }
+      options.changed?.(call);
+    },
     log,
   });
   return { front, engine, credentials, calls, records };

@@ -3,8 +3,9 @@ import { protocols, type Answer, type Call, type RawRequest } from "./call.ts";
 import { callerName, resourcesOf, type CallLog } from "./callLog.ts";
 import { dechunk } from "./chunked.ts";
 import type { CredentialStore } from "./credentials.ts";
-import { AwsError, renderError } from "./errors.ts";
+import { AwsError, deniedError, renderError } from "./errors.ts";
 import { identify, Refusal } from "./identify.ts";
+import type { Authorizer } from "./iam/authorize.ts";
 import type { Moto } from "./moto.ts";
 import type { Rule, RuleContext, Rules } from "./rule.ts";
 
@@ -16,7 +17,7 @@ export interface FrontParts {
   readonly rules: Rules;
   readonly context: RuleContext;
   /** Refuses what the caller's policies do not allow. */
-  readonly authorize: (call: Call) => Promise<void>;
+  readonly authorizer: Authorizer;
   /** Told after every successful change. */
   readonly changed: (call: Call) => void;
   readonly log: (line: string) => void;
@@ -86,7 +87,7 @@ export class Front {
         `The lab does not know ${service}:${operation}. If the program needs it, add it to lab/front/operations.ts and try it on moto.`,
       );
     }
-    await this.parts.authorize(call);
+    await this.parts.authorizer.check(call);
     const rule = this.parts.rules[`${service}:${operation}`] ?? {};
     // Check, then act: one change at a time per service, or two calls would pass the same check.
     return isWrite(service, operation)
@@ -96,13 +97,23 @@ export class Front {
 
   private async apply(call: Call, rule: Rule): Promise<Answer> {
     const { context, moto } = this.parts;
+    const { operation } = call;
     if (rule.instead !== undefined) return rule.instead(call, context);
     const changed = await rule.before?.(call, context);
     const ready = withPlainBody(changed === undefined ? call : { ...call, params: changed });
     const answer = understandable(call, await moto.forward(ready, changed !== undefined));
+    if (answer.status === 404 && (operation === "GetObject" || operation === "HeadObject")) {
+      await this.hideAbsence(call);
+    }
     return rule.after === undefined || answer.status >= 400
       ? answer
       : rule.after(answer, ready, context);
+  }
+
+  /** Who may not list a bucket does not learn that an object is not there. */
+  private async hideAbsence(call: Call): Promise<void> {
+    if (await this.parts.authorizer.mayTellAbsence(call)) return;
+    throw deniedError("s3", "Access Denied");
   }
 
   private inTurn<Result>(service: string, action: () => Promise<Result>): Promise<Result> {
