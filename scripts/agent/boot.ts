@@ -1,0 +1,200 @@
+import { rm } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import type { MemberConfig } from "../../components/plan/memberConfig";
+import { installArtifacts } from "./artifacts";
+import { inspect, prepareBlank, writeIntent, writeMarker } from "./disk";
+import { etcdEnvironmentFile, type StartAs } from "./environment";
+import { agentTls } from "./etcd";
+import { readIfThere, writeDurably } from "./files";
+import { lazily } from "./lazily";
+import { withLock } from "./lock";
+import { approvedState, thisMachine, type Desired, type Machine } from "./machine";
+import type { Disk } from "./marker";
+import { instanceId as askInstanceId } from "./imds";
+import { paths } from "./paths";
+import { plan, type Action, type Facts } from "./plan";
+import { quorumAnswers, someoneAnswers } from "./reach";
+import { createRecord, join, readRecord, type ClusterRecord, type RecordView } from "./record";
+import { reasonOf } from "./say";
+import { installPki, openSsh } from "./secrets";
+import { etcdState, startEtcd } from "./service";
+import { announce } from "./state";
+import { attach } from "./volume";
+import { Watch } from "./watch";
+
+/** Seconds between two looks at a machine that waits. */
+const waitSeconds = 1;
+
+/** Seconds between two looks at one that runs. */
+const watchSeconds = 5;
+
+/**
+ * What agent-boot.service runs for as long as the machine lives: brings the member up, whatever that takes, then watches it. Every
+ * round takes the lock, gathers the facts anew, decides, acts, and lets the lock go.
+ */
+export async function bootLoop(): Promise<never> {
+  const machine = await thisMachine();
+  const boot = new Boot(machine);
+  const watch = new Watch(machine);
+  await announce({ state: "starting" });
+  for (;;) {
+    let pause = waitSeconds;
+    try {
+      pause = await withLock(async () => {
+        const runs = ["active", "activating"].includes(await etcdState());
+        if (runs && (await readIfThere(paths.permit)) !== undefined) {
+          await boot.openSshOnce();
+          await watch.round();
+          return watchSeconds;
+        }
+        return (await boot.round()) === "again" ? 0 : waitSeconds;
+      });
+    } catch (error) {
+      await announce({ state: "failing", reason: reasonOf(error) });
+    }
+    await sleep(pause * 1000);
+  }
+}
+
+/** The way from a machine that has just started to a running etcd. */
+class Boot {
+  readonly #machine: Machine;
+  readonly #instanceId = lazily(askInstanceId);
+  #sshIsOpen = false;
+
+  constructor(machine: Machine) {
+    this.#machine = machine;
+  }
+
+  /** The way in for people comes before everything that may take long or fail. */
+  async openSshOnce(desired?: Desired): Promise<void> {
+    if (!this.#sshIsOpen) {
+      const { config } = desired ?? (await approvedState(this.#machine));
+      await openSsh(this.#machine.clients, config.parameters.sshHostKey);
+      this.#sshIsOpen = true;
+    }
+  }
+
+  /** Gathers, decides, acts. "again": something was done, look once more at once. */
+  async round(): Promise<"again" | "later"> {
+    const desired = await approvedState(this.#machine);
+    await this.openSshOnce(desired);
+    const { config } = desired;
+    // Independent of the disk, and slow enough to matter: both at once.
+    const [disk, record] = await Promise.all([
+      this.#disk(config),
+      readRecord(this.#machine.bucket),
+      installPki(this.#machine.clients, config).catch(async (error: unknown) => {
+        // Keys that are already there are good enough to start with.
+        if ((await readIfThere(paths.etcdEnvironment)) === undefined) {
+          throw error;
+        }
+      }),
+    ]);
+    const action = plan(await this.#facts(config, disk, record));
+    return this.#act(action, desired);
+  }
+
+  async #disk(config: MemberConfig): Promise<Disk> {
+    const reason = await attach(this.#machine.clients, config, await this.#instanceId());
+    return reason === undefined ? inspect(config) : { kind: "notAttachable", reason };
+  }
+
+  async #facts(config: MemberConfig, disk: Disk, record: RecordView): Promise<Facts> {
+    const { member, volume, initialMembers } = config;
+    const roster = record.kind === "present" ? record.record.roster : initialMembers;
+    const others = roster.filter(({ name }) => name !== member).map(({ address }) => address);
+    return {
+      self: {
+        member,
+        volumeId: volume.id,
+        instanceId: await this.#instanceId(),
+        firstMember: initialMembers.some(
+          ({ name, volumeId }) => name === member && volumeId === volume.id,
+        ),
+      },
+      disk,
+      record,
+      someoneAnswers:
+        record.kind === "absent" && disk.kind === "blank"
+          ? await someoneAnswers(roster.map(({ address }) => address))
+          : false,
+      quorumAnswers:
+        record.kind === "present" && disk.kind === "blank" && record.record.joined.includes(member)
+          ? await quorumAnswers(others, await agentTls())
+          : false,
+    };
+  }
+
+  async #act(action: Action, desired: Desired): Promise<"again" | "later"> {
+    const { config } = desired;
+    switch (action.kind) {
+      case "createRecord":
+        await createRecord(this.#machine.bucket, config);
+        return "again";
+      case "formFirst":
+        await this.#formFirst(action.record, desired);
+        return "again";
+      case "start":
+        await this.#start(action, desired);
+        return "again";
+      case "wait":
+        await announce({
+          state: "waiting",
+          wait: action.name,
+          reason: `waits for ${action.needs}`,
+        });
+        return "later";
+      case "refuse":
+        await announce({ state: "refused", reason: action.reason });
+        return "later";
+    }
+  }
+
+  async #formFirst(record: ClusterRecord, desired: Desired): Promise<void> {
+    const { config } = desired;
+    const identity = {
+      clusterUid: record.clusterUid,
+      member: config.member,
+      volumeId: config.volume.id,
+      generation: record.generation,
+    };
+    await prepareBlank(config);
+    await writeIntent(identity);
+    const joined = await join(this.#machine.bucket, config.member, record.generation);
+    await writeMarker({ ...identity, instanceId: await this.#instanceId() });
+    await this.#letGo(desired, joined, "new");
+  }
+
+  async #start(action: Extract<Action, { kind: "start" }>, desired: Desired): Promise<void> {
+    const { record, marker } = action;
+    if (record === undefined) {
+      if ((await readIfThere(paths.etcdEnvironment)) === undefined) {
+        throw new Error(
+          "etcd's settings are not on this machine yet, and the bucket cannot be asked",
+        );
+      }
+      await announce({ state: "starting", reason: "without the cluster record" });
+      await startEtcd();
+      return;
+    }
+    const { member } = desired.config;
+    const current = record.joined.includes(member)
+      ? record
+      : await join(this.#machine.bucket, member, record.generation);
+    await writeMarker({ ...marker, instanceId: await this.#instanceId() });
+    // The plan let it start only because the record's epoch is past the one it was held for.
+    await rm(paths.held, { force: true });
+    await this.#letGo(desired, current, "existing");
+  }
+
+  async #letGo(desired: Desired, record: ClusterRecord, startAs: StartAs): Promise<void> {
+    await installArtifacts(this.#machine, desired.config);
+    const environment = etcdEnvironmentFile(desired.config, record, startAs);
+    await writeDurably(paths.etcdEnvironment, environment);
+    await writeDurably(paths.applied, `${desired.sha256}\n`);
+    await announce({ state: "starting", reason: `etcd, generation ${record.generation}` });
+    await startEtcd();
+  }
+}

@@ -1,0 +1,102 @@
+import { createHash } from "node:crypto";
+import { createWriteStream } from "node:fs";
+import { rename, rm } from "node:fs/promises";
+import type { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+
+import { httpStatus, type AwsClients } from "./aws";
+import type { ObjectStore, PutCondition } from "./record";
+
+/** The bucket, through the machine's role. */
+export class Bucket implements ObjectStore {
+  readonly #clients: AwsClients;
+  readonly #name: string;
+
+  constructor(clients: AwsClients, name: string) {
+    this.#clients = clients;
+    this.#name = name;
+  }
+
+  async get(key: string): Promise<{ text: string; etag: string } | undefined> {
+    const { GetObjectCommand } = await import("@aws-sdk/client-s3");
+    const s3 = await this.#clients.s3();
+    try {
+      const object = await s3.send(new GetObjectCommand({ Bucket: this.#name, Key: key }));
+      if (object.Body === undefined || object.ETag === undefined) {
+        throw new Error(`the bucket answered for ${key} without content`);
+      }
+      return { text: await object.Body.transformToString(), etag: object.ETag };
+    } catch (error) {
+      // The role may list, so that S3 says 404 and not 403 for what is not there.
+      if (httpStatus(error) === 404 && error instanceof Error && error.name === "NoSuchKey") {
+        return undefined;
+      }
+      throw error;
+    }
+  }
+
+  async everExisted(key: string): Promise<boolean> {
+    const { ListObjectVersionsCommand } = await import("@aws-sdk/client-s3");
+    const s3 = await this.#clients.s3();
+    const list = await s3.send(
+      new ListObjectVersionsCommand({ Bucket: this.#name, Prefix: key, MaxKeys: 100 }),
+    );
+    return [...(list.Versions ?? []), ...(list.DeleteMarkers ?? [])].some(({ Key }) => Key === key);
+  }
+
+  async put(key: string, text: string, condition: PutCondition): Promise<"done" | "refused"> {
+    const { PutObjectCommand } = await import("@aws-sdk/client-s3");
+    const s3 = await this.#clients.s3();
+    try {
+      await s3.send(
+        new PutObjectCommand({
+          Bucket: this.#name,
+          Key: key,
+          Body: text,
+          ContentType: "application/json",
+          ...("ifMatch" in condition
+            ? { IfMatch: condition.ifMatch }
+            : { IfNoneMatch: condition.ifNoneMatch }),
+        }),
+      );
+      return "done";
+    } catch (error) {
+      // 412: the condition does not hold. 409: somebody's put is under way; read again and decide anew.
+      const status = httpStatus(error);
+      if (status === 412 || status === 409) {
+        return "refused";
+      }
+      throw error;
+    }
+  }
+
+  /** Replaces an object of which this member is the only writer. */
+  async replace(key: string, text: string): Promise<void> {
+    const { PutObjectCommand } = await import("@aws-sdk/client-s3");
+    const s3 = await this.#clients.s3();
+    await s3.send(
+      new PutObjectCommand({ Bucket: this.#name, Key: key, Body: text, ContentType: "text/plain" }),
+    );
+  }
+
+  /** Downloads an object to a file; what has another hash is not kept. */
+  async download(key: string, sha256: string, file: string): Promise<void> {
+    const { GetObjectCommand } = await import("@aws-sdk/client-s3");
+    const s3 = await this.#clients.s3();
+    const object = await s3.send(new GetObjectCommand({ Bucket: this.#name, Key: key }));
+    if (object.Body === undefined) {
+      throw new Error(`the bucket answered for ${key} without content`);
+    }
+    const hash = createHash("sha256");
+    // In Node a body is always a stream.
+    const body = object.Body as Readable;
+    body.on("data", (chunk: Buffer) => hash.update(chunk));
+    await pipeline(body, createWriteStream(`${file}.new`));
+    const actual = hash.digest("hex");
+    if (actual !== sha256) {
+      await rm(`${file}.new`, { force: true });
+      throw new Error(`${key} has the hash ${actual}, not ${sha256}`);
+    }
+    await rename(`${file}.new`, file);
+  }
+}

@@ -1,0 +1,35 @@
+import type { MemberConfig } from "../../components/plan/memberConfig";
+import { ports } from "../../components/plan/ports";
+import type { ClusterRecord } from "./record";
+
+/** How etcd is started: as one of the first of a generation, or into a cluster that exists. */
+export type StartAs = "new" | "existing";
+
+/**
+ * /etc/etcd/etcd.env: the desired state's settings and the three variables that come from the cluster record. `initial` alone
+ * forms a cluster; etcd reads these three only when its data directory is empty.
+ */
+export function etcdEnvironmentFile(
+  config: MemberConfig,
+  record: ClusterRecord,
+  startAs: StartAs,
+): string {
+  const names = startAs === "new" ? record.initial : record.roster.map(({ name }) => name);
+  const urls = names.map((name) => {
+    const entry = record.roster.find((each) => each.name === name);
+    if (entry === undefined) {
+      throw new Error(`the cluster record has ${name} among the first, but not in the roster`);
+    }
+    return `${name}=https://${entry.address}:${ports.peer}`;
+  });
+  const variables: Record<string, string> = {
+    ...config.etcd.environment,
+    ETCD_INITIAL_CLUSTER: urls.join(","),
+    ETCD_INITIAL_CLUSTER_STATE: startAs,
+    ETCD_INITIAL_CLUSTER_TOKEN: record.token,
+  };
+  const lines = Object.entries(variables)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => `${name}=${value}\n`);
+  return ["# Written by etcd-agent; changes here are lost.\n", ...lines].join("");
+}

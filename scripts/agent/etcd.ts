@@ -1,0 +1,203 @@
+import { readFile } from "node:fs/promises";
+
+import { Etcd3, type IOptions } from "etcd3";
+
+import { pkiFiles } from "../../components/plan/machinePaths";
+import { ports } from "../../components/plan/ports";
+
+/**
+ * The only file that knows the etcd client. The library has no deadline unless told, repeats every failed call three times (writes
+ * as well) and shuts a host out for five seconds after three failures; here every call has a deadline and is made once.
+ */
+
+type FaultHandling = NonNullable<IOptions["faultHandling"]>;
+type Policy = NonNullable<FaultHandling["global"]>;
+
+const never = () => ({
+  dispose: () => {
+    // Nothing was subscribed.
+  },
+});
+
+/** A policy that does nothing: one attempt, no memory. */
+const once = {
+  onSuccess: never,
+  onFailure: never,
+  execute: async <T>(action: (context: { signal: AbortSignal }) => PromiseLike<T> | T) =>
+    action({ signal: new AbortController().signal }),
+} as unknown as Policy;
+
+/** Keys and certificates for a client, PEM. */
+export interface ClientTls {
+  readonly ca: Buffer;
+  readonly certificate: Buffer;
+  readonly key: Buffer;
+}
+
+/** The agent's own client certificate, read anew each time because it may have been exchanged. */
+export async function agentTls(
+  files: {
+    readonly clientCa: string;
+    readonly agentCertificate: string;
+    readonly agentKey: string;
+  } = pkiFiles,
+): Promise<ClientTls> {
+  const [ca, certificate, key] = await Promise.all([
+    readFile(files.clientCa),
+    readFile(files.agentCertificate),
+    readFile(files.agentKey),
+  ]);
+  return { ca, certificate, key };
+}
+
+/** What a member says about itself. Ids are hexadecimal, as etcdctl prints them. */
+export interface MemberStatus {
+  readonly id: string;
+  readonly clusterId: string;
+  readonly version: string;
+  /** Id of the leader as this member sees it, or undefined without one. */
+  readonly leader: string | undefined;
+  readonly isLearner: boolean;
+  readonly raftTerm: bigint;
+  readonly raftIndex: bigint;
+  readonly raftAppliedIndex: bigint;
+  readonly revision: bigint;
+  readonly dbSizeBytes: number;
+  readonly errors: readonly string[];
+}
+
+/** An entry of etcd's member list. The name is empty until the member has started. */
+export interface ListedMember {
+  readonly id: string;
+  readonly name: string;
+  readonly peerUrls: readonly string[];
+  readonly isLearner: boolean;
+}
+
+/** A raised alarm. */
+export interface Alarm {
+  readonly memberId: string;
+  readonly kind: string;
+}
+
+/** Hash of all keys up to a revision; comparable only between members that compacted at the same revision. */
+export interface KeyHash {
+  readonly hash: string;
+  readonly compactRevision: string;
+}
+
+const hex = (decimal: string): string => BigInt(decimal).toString(16);
+const decimal = (id: string): string => BigInt(`0x${id}`).toString();
+
+/** One member's client endpoint. */
+export class EtcdEndpoint {
+  readonly #client: Etcd3;
+  readonly #deadlineMs: number;
+
+  constructor(address: string, tls: ClientTls, deadlineMs: number, port: number = ports.client) {
+    this.#deadlineMs = deadlineMs;
+    this.#client = new Etcd3({
+      hosts: `https://${address}:${port}`,
+      credentials: { rootCertificate: tls.ca, privateKey: tls.key, certChain: tls.certificate },
+      faultHandling: { global: once, host: () => once },
+      grpcOptions: {
+        "grpc.initial_reconnect_backoff_ms": 100,
+        "grpc.max_reconnect_backoff_ms": 1000,
+      },
+    });
+  }
+
+  #bounded(milliseconds = this.#deadlineMs) {
+    return { deadline: Date.now() + milliseconds };
+  }
+
+  /** The member's status; answered by this member alone, with or without a quorum. */
+  async status(): Promise<MemberStatus> {
+    const status = await this.#client.maintenance.status(this.#bounded());
+    return {
+      id: hex(status.header.member_id),
+      clusterId: hex(status.header.cluster_id),
+      version: status.version,
+      leader: status.leader === "0" ? undefined : hex(status.leader),
+      isLearner: status.isLearner,
+      raftTerm: BigInt(status.raftTerm),
+      raftIndex: BigInt(status.raftIndex),
+      raftAppliedIndex: BigInt(status.raftAppliedIndex),
+      revision: BigInt(status.header.revision),
+      dbSizeBytes: Number(status.dbSize),
+      errors: status.errors,
+    };
+  }
+
+  /** The member list, confirmed by a quorum. */
+  async members(): Promise<ListedMember[]> {
+    const list = await this.#client.cluster.memberList({ linearizable: true }, this.#bounded());
+    return list.members.map(({ ID, name, peerURLs, isLearner }) => ({
+      id: hex(ID),
+      name,
+      peerUrls: peerURLs,
+      isLearner,
+    }));
+  }
+
+  /** Raised alarms. */
+  async alarms(): Promise<Alarm[]> {
+    const answer = await this.#client.maintenance.alarm({ action: "Get" }, this.#bounded());
+    return answer.alarms.map(({ memberID, alarm }) => ({ memberId: hex(memberID), kind: alarm }));
+  }
+
+  /** Hash of the keys up to a revision, on this member. */
+  async hashKv(revision: bigint): Promise<KeyHash> {
+    const answer = await this.#client.maintenance.hashKV(
+      { revision: revision.toString() },
+      this.#bounded(),
+    );
+    return { hash: String(answer.hash), compactRevision: answer.compact_revision };
+  }
+
+  /** A read that needs a quorum; returns the revision. */
+  async linearizableRead(key = "etcd-cluster/probe"): Promise<bigint> {
+    const answer = await this.#client.kv.range({ key: Buffer.from(key) }, this.#bounded());
+    return BigInt(answer.header.revision);
+  }
+
+  /** Writes a value, reads it back through a quorum and removes it. Throws when what is read is not what was written. */
+  async writeProbe(key: string, value: string): Promise<void> {
+    const name = Buffer.from(key);
+    await this.#client.kv.put({ key: name, value: Buffer.from(value) }, this.#bounded());
+    const { kvs } = await this.#client.kv.range({ key: name }, this.#bounded());
+    if (kvs[0]?.value.toString() !== value) {
+      throw new Error("a value that was acknowledged is not there");
+    }
+    await this.#client.kv.deleteRange({ key: name }, this.#bounded());
+  }
+
+  /** Hands leadership to another member; only the leader can. */
+  async moveLeader(to: string): Promise<void> {
+    await this.#client.maintenance.moveLeader({ targetID: decimal(to) }, this.#bounded(10_000));
+  }
+
+  /** Adds a member as learner. */
+  async addLearner(peerUrl: string): Promise<string> {
+    const answer = await this.#client.cluster.memberAdd(
+      { peerURLs: [peerUrl], isLearner: true },
+      this.#bounded(),
+    );
+    return hex(answer.member.ID);
+  }
+
+  /** Makes a learner a voter; etcd refuses while it is behind. */
+  async promote(id: string): Promise<void> {
+    await this.#client.cluster.memberPromote({ ID: decimal(id) }, this.#bounded());
+  }
+
+  /** Removes a member. */
+  async remove(id: string): Promise<void> {
+    await this.#client.cluster.memberRemove({ ID: decimal(id) }, this.#bounded());
+  }
+
+  /** Lets go of the connection. */
+  close(): void {
+    this.#client.close();
+  }
+}

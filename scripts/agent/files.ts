@@ -1,0 +1,60 @@
+import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { dirname } from "node:path";
+
+/** Content of a file, or undefined when there is none. */
+export async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if (isErrno(error, "ENOENT") || isErrno(error, "ENOTDIR")) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+/**
+ * Writes a file so that after a power cut there is the old one or the new one, never half of one: a new file beside it, synced,
+ * renamed over it, and the folder synced. Returns whether the content is new.
+ */
+export async function writeDurably(
+  path: string,
+  content: string,
+  options: { readonly mode?: number; readonly owner?: { uid: number; gid: number } } = {},
+): Promise<boolean> {
+  if ((await readIfThere(path)) === content) {
+    return false;
+  }
+  const folder = dirname(path);
+  await mkdir(folder, { recursive: true });
+  const beside = `${path}.new`;
+  const file = await open(beside, "w", options.mode ?? 0o600);
+  try {
+    if (options.owner !== undefined) {
+      await file.chown(options.owner.uid, options.owner.gid);
+    }
+    await file.chmod(options.mode ?? 0o600);
+    await file.writeFile(content);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(beside, path);
+  await syncFolder(folder);
+  return true;
+}
+
+/** Makes a rename or a removal in a folder durable. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Whether an error is a system error with this code. */
+export function isErrno(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
+}

@@ -1,0 +1,90 @@
+import { bootLoop } from "./boot";
+import { bootstrap } from "./bootstrap";
+import { bounded } from "./deadline";
+import { reasonOf, say } from "./say";
+import { status } from "./status";
+import { verifyMember } from "./verifyMember";
+
+/**
+ * etcd-agent, the program beside etcd on every member's machine.
+ *
+ * Every command but `boot` ends within its time, answers with one line of JSON on stdout, and says on stderr how it goes. None prints
+ * a secret.
+ */
+
+const usage = `etcd-agent boot
+etcd-agent bootstrap --config SHA256 --timeout-seconds N
+etcd-agent verify --timeout-seconds N
+etcd-agent status`;
+
+class UsageError extends Error {}
+
+/** Options of a command: exactly these, each once, each with a value. */
+function options<Name extends string>(
+  args: readonly string[],
+  rules: Readonly<Record<Name, RegExp>>,
+): Record<Name, string> {
+  const values: Partial<Record<string, string>> = {};
+  for (let at = 0; at < args.length; at += 2) {
+    const name = args[at]?.replace(/^--/, "") ?? "";
+    const value = args[at + 1];
+    const rule = Object.hasOwn(rules, name) ? rules[name as Name] : undefined;
+    if (rule === undefined || value === undefined || !rule.test(value) || name in values) {
+      throw new UsageError(`${args[at] ?? ""} ${value ?? ""} is not an option here`);
+    }
+    values[name] = value;
+  }
+  for (const name of Object.keys(rules)) {
+    if (!(name in values)) {
+      throw new UsageError(`--${name} is missing`);
+    }
+  }
+  return values as Record<Name, string>;
+}
+
+const seconds = /^[1-9][0-9]{0,4}$/;
+
+/** Beyond its own deadlines, for a call that hangs below them. */
+const graceSeconds = 15;
+
+async function command(name: string | undefined, args: readonly string[]): Promise<unknown> {
+  switch (name) {
+    case "boot":
+      options(args, {});
+      return bootLoop();
+    case "bootstrap": {
+      const given = options(args, { config: /^[0-9a-f]{64}$/, "timeout-seconds": seconds });
+      const limit = Number(given["timeout-seconds"]);
+      return bounded(limit + graceSeconds, "bootstrap", bootstrap(given.config, limit));
+    }
+    case "verify": {
+      const limit = Number(options(args, { "timeout-seconds": seconds })["timeout-seconds"]);
+      return bounded(limit + graceSeconds, "verify", verifyMember(limit));
+    }
+    case "status":
+      options(args, {});
+      return bounded(graceSeconds, "status", status());
+    default:
+      throw new UsageError(`${name ?? "nothing"} is not a command`);
+  }
+}
+
+async function main(): Promise<number> {
+  const [name, ...args] = process.argv.slice(2);
+  try {
+    process.stdout.write(`${JSON.stringify(await command(name, args))}\n`);
+    return 0;
+  } catch (error) {
+    say(reasonOf(error));
+    if (error instanceof UsageError) {
+      process.stderr.write(`${usage}\n`);
+      return 2;
+    }
+    return 1;
+  }
+}
+
+void main().then((code) => {
+  // A connection that is still open must not hold up the command that waits for us.
+  process.exit(code);
+});

@@ -1,0 +1,91 @@
+import { chown, mkdir, rename, rm } from "node:fs/promises";
+
+import type { MemberConfig } from "../../components/plan/memberConfig";
+import { pkiFiles } from "../../components/plan/machinePaths";
+import type { AwsClients } from "./aws";
+import { readIfThere, writeDurably } from "./files";
+import { paths } from "./paths";
+import { must, run } from "./run";
+
+/** Keys come from SSM when they are needed and lie on the root disk only; nothing here ever prints one. */
+
+async function secret(clients: AwsClients, name: string): Promise<string> {
+  const { GetParameterCommand } = await import("@aws-sdk/client-ssm");
+  const ssm = await clients.ssm();
+  const { Parameter } = await ssm.send(
+    new GetParameterCommand({ Name: name, WithDecryption: true }),
+  );
+  const value = Parameter?.Value;
+  if (value === undefined || !value.includes("PRIVATE KEY-----")) {
+    throw new Error(`the parameter ${name} holds no private key`);
+  }
+  return value.endsWith("\n") ? value : `${value}\n`;
+}
+
+/** Ids of etcd's user and group. */
+export async function etcdUser(): Promise<{ uid: number; gid: number }> {
+  const [, , uid, gid] = (await must("getent", ["passwd", "etcd"])).split(":");
+  return { uid: Number(uid), gid: Number(gid) };
+}
+
+/** Puts keys and certificates where etcd's settings say they are. Returns whether anything is new. */
+export async function installPki(clients: AwsClients, config: MemberConfig): Promise<boolean> {
+  const owner = await etcdUser();
+  const [serverKey, peerKey, agentKey] = await Promise.all([
+    secret(clients, config.parameters.serverKey),
+    secret(clients, config.parameters.peerKey),
+    secret(clients, config.parameters.agentKey),
+  ]);
+  const { certificates } = config;
+  const contents: Record<keyof typeof pkiFiles, string> = {
+    clientCa: certificates.clientCa,
+    peerCa: certificates.peerCa,
+    serverCertificate: certificates.server,
+    serverKey,
+    peerCertificate: certificates.peer,
+    peerKey,
+    agentCertificate: certificates.agent,
+    agentKey,
+  };
+  await mkdir(paths.pki, { recursive: true, mode: 0o750 });
+  await chown(paths.pki, 0, owner.gid);
+  let changed = false;
+  for (const [what, path] of Object.entries(pkiFiles)) {
+    const content = contents[what as keyof typeof pkiFiles];
+    changed = (await writeDurably(path, content, { mode: 0o600, owner })) || changed;
+  }
+  return changed;
+}
+
+const hostKeyFile = "/etc/ssh/ssh_host_ed25519_key";
+const sshdSettings = `HostKey ${hostKeyFile}
+PermitRootLogin no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+`;
+
+/**
+ * Installs the SSH host key that Pulumi made, and only then lets sshd start: whoever connects has pinned that key, and a machine
+ * that shows another one is taken for an intruder.
+ */
+export async function openSsh(clients: AwsClients, parameter: string): Promise<void> {
+  const key = await secret(clients, parameter);
+  const fresh = (await readIfThere(hostKeyFile)) !== key;
+  if (fresh) {
+    const beside = `${hostKeyFile}.etcd-cluster`;
+    await writeDurably(beside, key);
+    try {
+      const publicKey = await must("ssh-keygen", ["-y", "-P", "", "-f", beside]);
+      await writeDurably(`${hostKeyFile}.pub`, publicKey, { mode: 0o644 });
+      await rename(beside, hostKeyFile);
+    } finally {
+      await rm(beside, { force: true });
+    }
+  }
+  await writeDurably("/etc/ssh/sshd_config.d/10-etcd-cluster.conf", sshdSettings, { mode: 0o644 });
+  await must("systemctl", ["unmask", "--runtime", "ssh.service", "ssh.socket"]);
+  const runs = (await run("systemctl", ["is-active", "--quiet", "ssh.service"])).code === 0;
+  if (!runs || fresh) {
+    await must("systemctl", ["reload-or-restart", "ssh.service"]);
+  }
+}
