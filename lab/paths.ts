@@ -12,6 +12,9 @@ export const cache = join(
   "etcd-cluster",
 );
 
+/** Folder of the lab's `pulumi`, first on PATH in the shell of `make env`. */
+export const labBin = join(labState, "bin");
+
 /** Sockets, pid files and logs of the running lab. */
 export const runFolder = join(labState, "run");
 

@@ -32,7 +32,10 @@ function tail(): string {
  *
  * @throws with the end of the daemon's log when it does not serve within 60 seconds
  */
-export async function ensureDaemon(environment: Record<string, string>): Promise<void> {
+export async function ensureDaemon(
+  environment: Record<string, string>,
+  region: string,
+): Promise<void> {
   if (daemonPid() !== undefined) return;
   mkdirSync(runFolder, { recursive: true });
   rmSync(labFile, { force: true });
@@ -42,7 +45,7 @@ export async function ensureDaemon(environment: Record<string, string>): Promise
     ["--disable-warning=ExperimentalWarning", join(repository, "lab", "daemon", "main.ts")],
     {
       cwd: "/",
-      env: { ...process.env, ...environment },
+      env: { ...process.env, ...environment, ETCD_LAB_REGION: region },
       detached: true,
       stdio: ["ignore", file, file],
     },

@@ -7,6 +7,7 @@ import { repository } from "../toolchain/engine.ts";
 import type { Log } from "../toolchain/progress.ts";
 import { daemonPid, stopDaemon } from "./daemon.ts";
 import { ensureEnvironment } from "./environment.ts";
+import { endLeftoverPulumi } from "./leftovers.ts";
 import { takeLock } from "./lock.ts";
 import { Stages } from "./stages.ts";
 
@@ -27,6 +28,8 @@ export async function down(log: Log): Promise<void> {
   const release = takeLock("make down");
   try {
     const stages = new Stages(log);
+    const left = await endLeftoverPulumi();
+    if (left > 0) log(`   ended ${left} processes of an earlier pulumi run`);
     if (daemonPid() !== undefined) {
       for (const stack of stacksInState()) {
         await stages.run(`pulumi destroy (${stack})`, () => destroy(stack, log));
@@ -34,8 +37,9 @@ export async function down(log: Log): Promise<void> {
     }
     await stages.run("the lab", async () => {
       if (!(await stopDaemon(10))) log("   the daemon did not end by itself and was killed");
-      await clean(log);
-      // Providers and engine of a killed run hold no resources of the lab, but may still write here.
+      // Once more, for what was started by others than this process meanwhile.
+      await endLeftoverPulumi();
+      await clean();
       rmSync(labState, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
     });
     log(stages.table());
@@ -46,6 +50,13 @@ export async function down(log: Log): Promise<void> {
 
 async function destroy(stack: string, log: Log): Promise<void> {
   const environment = await ensureEnvironment(stack, log);
+  // Whoever held the state's lock is gone: this process has made sure of that.
+  await execa("pulumi", ["cancel", "--yes"], {
+    cwd: repository,
+    env: environment,
+    stdin: "ignore",
+    reject: false,
+  });
   const result = await execa(
     "pulumi",
     ["destroy", "--yes", "--skip-preview", "--color", "never", "--suppress-progress"],

@@ -2,9 +2,10 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "n
 import { join } from "node:path";
 import { execa } from "execa";
 import { parse } from "yaml";
-import { adminCredentials, frontEndpoint, labState } from "../paths.ts";
+import { adminCredentials, frontEndpoint, labBin, labState } from "../paths.ts";
 import { ensureEtcd, ensureNodeArchive } from "../toolchain/artifacts.ts";
 import { ensureEngine, repository } from "../toolchain/engine.ts";
+import { hostPath } from "../toolchain/hostPath.ts";
 import type { Log } from "../toolchain/progress.ts";
 import { labConfigFile, type LabConfig } from "./stackConfig.ts";
 
@@ -58,10 +59,9 @@ function installWrapper(bin: string, engine: string): void {
     join(bin, "pulumi"),
     `#!/bin/sh
 # Written by the lab. The stack's tracked file stays untouched: what the lab adds is merged into another one.
-if [ "\${1:-}" != config ] && [ -e "Pulumi.yaml" ]; then
-  ${quoted(join(engine, "node"))} --disable-warning=ExperimentalWarning ${quoted(merge)} || exit
-  PULUMI_OPTION_CONFIG_FILE="$ETCD_LAB_STATE/stacks/$PULUMI_STACK/merged.yaml"
-  export PULUMI_OPTION_CONFIG_FILE
+if [ "\${1:-}" != config ]; then
+  PULUMI_OPTION_CONFIG_FILE=$(${quoted(join(engine, "node"))} --disable-warning=ExperimentalWarning ${quoted(merge)} "$@") || exit
+  if [ -n "$PULUMI_OPTION_CONFIG_FILE" ]; then export PULUMI_OPTION_CONFIG_FILE; else unset PULUMI_OPTION_CONFIG_FILE; fi
 fi
 exec ${quoted(join(engine, "pulumi"))} "$@"
 `,
@@ -69,7 +69,7 @@ exec ${quoted(join(engine, "pulumi"))} "$@"
 }
 
 /** The region that a stack's tracked config names. */
-function regionOf(stack: string): string {
+export function regionOf(stack: string): string {
   const path = join(repository, `Pulumi.${stack}.yaml`);
   if (!existsSync(path)) return defaultRegion;
   const parsed = parse(readFileSync(path, "utf8")) as { config?: Record<string, unknown> } | null;
@@ -81,7 +81,7 @@ function regionOf(stack: string): string {
 export function environmentOf(stack: string, engine: string): Record<string, string> {
   const region = regionOf(stack);
   return {
-    PATH: [join(labState, "bin"), engine, process.env["PATH"] ?? ""].join(":"),
+    PATH: [labBin, engine, ...hostPath()].join(":"),
     ETCD_LAB_STATE: labState,
     PULUMI_STACK: stack,
     PULUMI_HOME: join(labState, "pulumi-home"),
@@ -143,7 +143,7 @@ export async function ensureEnvironment(stack: string, log: Log): Promise<Record
   const etcd = await ensureEtcd("3.6.14", log);
   const environment = environmentOf(stack, engine);
   installProviders(join(labState, "pulumi-home"), engine);
-  installWrapper(join(labState, "bin"), engine);
+  installWrapper(labBin, engine);
   await ensureStack(stack, environment, engine, {
     node: { path: join(node, "node.tar.gz") },
     etcd: { path: join(etcd, "etcd.tar.gz") },

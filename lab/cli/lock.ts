@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { labState } from "../paths.ts";
 
@@ -28,23 +28,51 @@ function startTimeOf(pid: number): string | undefined {
 export function takeLock(what: string, path = join(labState, "lock")): () => void {
   mkdirSync(dirname(path), { recursive: true });
   const mine: Holder = { pid: process.pid, what, startTime: startTimeOf(process.pid) ?? "" };
-  for (;;) {
-    try {
-      writeFileSync(path, JSON.stringify(mine), { flag: "wx" });
-      return () => {
-        rmSync(path, { force: true });
-      };
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  const draft = `${path}.${process.pid}`;
+  writeFileSync(draft, JSON.stringify(mine));
+  try {
+    // A link appears with its content, so nobody sees a lock whose holder is not written yet.
+    while (!placed(draft, path)) {
+      const holder = readHolder(path);
+      if (isAlive(holder)) {
+        throw new Error(
+          `${holder.what} is already running (process ${holder.pid}). Wait for it to end, or stop it with: kill ${holder.pid}`,
+        );
+      }
+      removeDead(path);
     }
-    const holder = readHolder(path);
-    if (holder !== undefined && startTimeOf(holder.pid) === holder.startTime) {
-      throw new Error(
-        `${holder.what} is already running (process ${holder.pid}). Wait for it to end, or stop it with: kill ${holder.pid}`,
-      );
-    }
-    rmSync(path, { force: true });
+  } finally {
+    rmSync(draft, { force: true });
   }
+  return () => {
+    if (readHolder(path)?.pid === process.pid) rmSync(path, { force: true });
+  };
+}
+
+function placed(draft: string, path: string): boolean {
+  try {
+    linkSync(draft, path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
+  }
+}
+
+/** Takes a dead lock away. Looks again at what it got hold of: another process may have been quicker and put its own there. */
+function removeDead(path: string): void {
+  const aside = `${path}.dead-${process.pid}`;
+  try {
+    renameSync(path, aside);
+  } catch {
+    return;
+  }
+  if (isAlive(readHolder(aside))) placed(aside, path);
+  rmSync(aside, { force: true });
+}
+
+function isAlive(holder: Holder | undefined): holder is Holder {
+  return holder !== undefined && startTimeOf(holder.pid) === holder.startTime;
 }
 
 function readHolder(path: string): Holder | undefined {

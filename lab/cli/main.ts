@@ -1,6 +1,3 @@
-import { execFileSync } from "node:child_process";
-import { existsSync, rmSync } from "node:fs";
-import { cache } from "../paths.ts";
 import { exportsOf, ensureEnvironment } from "./environment.ts";
 
 /** Progress goes to stderr, results to stdout, so that `eval "$(make -s env)"` and `make status JSON=1` stay clean. */
@@ -22,6 +19,9 @@ const commands: Record<string, () => Promise<void>> = {
     await down(log);
   },
   env: async () => {
+    const { ensureAgent } = await import("../toolchain/agent.ts");
+    // A shell is wanted even while the agent's sources are being edited; the message about them is on stderr.
+    await ensureAgent().catch(() => undefined);
     process.stdout.write(`${exportsOf(await ensureEnvironment(stack, log))}\n`);
   },
   status: async () => {
@@ -37,15 +37,9 @@ const commands: Record<string, () => Promise<void>> = {
     const { runOperator } = await import("./operator.ts");
     process.exitCode = await runOperator(rest, environment);
   },
-  clean: () => {
-    if (!existsSync(cache)) {
-      log(`nothing to remove: ${cache} does not exist`);
-      return Promise.resolve();
-    }
-    const size = execFileSync("du", ["-sh", cache], { encoding: "utf8" }).split("\t")[0] ?? "";
-    rmSync(cache, { recursive: true, force: true });
-    log(`removed ${cache}: ${size}`);
-    return Promise.resolve();
+  clean: async () => {
+    const { clean } = await import("./clean.ts");
+    clean(log);
   },
 };
 

@@ -1,5 +1,5 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { parse, stringify } from "yaml";
 import { labState } from "../paths.ts";
 
@@ -37,13 +37,60 @@ export function mergeConfig(tracked: string, addition: LabConfig): string {
   });
 }
 
-/** Writes the merged config for the Pulumi project in a folder; called before every `pulumi`, so that an edit counts at once. */
-export function refreshMergedConfig(folder: string, stack: string): void {
-  const addition = JSON.parse(readFileSync(labConfigFile(stack), "utf8")) as LabConfig;
-  const tracked = join(folder, `Pulumi.${stack}.yaml`);
-  const text = existsSync(tracked) ? readFileSync(tracked, "utf8") : "";
-  mkdirSync(join(labState, "stacks", stack), { recursive: true });
-  writeFileSync(mergedConfigFile(stack), mergeConfig(text, addition));
+/** The value of an option in a command line, in all the forms that pulumi takes it: `-s x`, `-sx`, `--stack x`, `--stack=x`. */
+export function optionOf(args: readonly string[], short: string, long: string): string | undefined {
+  let value: string | undefined;
+  for (const [index, argument] of args.entries()) {
+    if (argument === "--") break;
+    if (argument === `-${short}` || argument === `--${long}`) value = args[index + 1];
+    else if (argument.startsWith(`--${long}=`)) value = argument.slice(long.length + 3);
+    else if (new RegExp(`^-${short}[^-]`).test(argument))
+      value = argument.slice(2).replace(/^=/, "");
+  }
+  return value;
 }
 
-if (import.meta.main) refreshMergedConfig(process.cwd(), process.env["PULUMI_STACK"] ?? "dev");
+/** The folder of the Pulumi project that a command started in a folder is about: pulumi searches upwards. */
+function projectFolder(start: string): string | undefined {
+  for (let folder = resolve(start); ; folder = dirname(folder)) {
+    if (existsSync(join(folder, "Pulumi.yaml"))) return folder;
+    if (folder === dirname(folder)) return undefined;
+  }
+}
+
+/**
+ * Brings the merged config of the stack that a pulumi command line is about up to date, so that an edit of
+ * the tracked file counts at once.
+ *
+ * @returns the merged file, or undefined when the lab has nothing to do with that stack
+ */
+export function refreshMergedConfig(
+  args: readonly string[],
+  folder: string,
+  defaultStack: string | undefined,
+): string | undefined {
+  // `org/project/stack` names the same stack as `stack`.
+  const stack = (optionOf(args, "s", "stack") ?? defaultStack)?.split("/").at(-1);
+  const place = projectFolder(optionOf(args, "C", "cwd") ?? folder);
+  if (stack === undefined || place === undefined || !existsSync(labConfigFile(stack))) {
+    return undefined;
+  }
+  const addition = JSON.parse(readFileSync(labConfigFile(stack), "utf8")) as LabConfig;
+  const tracked = join(place, `Pulumi.${stack}.yaml`);
+  const text = existsSync(tracked) ? readFileSync(tracked, "utf8") : "";
+  const merged = mergedConfigFile(stack);
+  mkdirSync(dirname(merged), { recursive: true });
+  // Another pulumi may be reading it.
+  writeFileSync(`${merged}.${process.pid}`, mergeConfig(text, addition));
+  renameSync(`${merged}.${process.pid}`, merged);
+  return merged;
+}
+
+if (import.meta.main) {
+  const file = refreshMergedConfig(
+    process.argv.slice(2),
+    process.cwd(),
+    process.env["PULUMI_STACK"],
+  );
+  process.stdout.write(file ?? "");
+}

@@ -4,17 +4,22 @@ import { duration, stage, type Log } from "../toolchain/progress.ts";
 export class Stages {
   readonly #log: Log;
   readonly #started = performance.now();
+  readonly #signal: AbortSignal | undefined;
   readonly #done: { name: string; milliseconds: number }[] = [];
 
-  constructor(log: Log) {
+  /** Once the signal has come, no further stage begins: `run` throws its reason. */
+  constructor(log: Log, signal?: AbortSignal) {
     this.#log = log;
+    this.#signal = signal;
   }
 
   /** One stage; its name appears when it begins and, with its time, when it ends. */
   async run<T>(name: string, work: () => Promise<T>): Promise<T> {
+    this.#signal?.throwIfAborted();
     const started = performance.now();
     this.#log(`== ${name} (at ${duration(started - this.#started)})`);
     const result = await stage(this.#log, name, work);
+    this.#signal?.throwIfAborted();
     this.#done.push({ name, milliseconds: performance.now() - started });
     return result;
   }

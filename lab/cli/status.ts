@@ -27,10 +27,12 @@ export function statusTable(environment: Record<string, string>): Promise<string
   return operator("status", [], environment);
 }
 
-/** What the lab knows of a machine. */
-interface LabMachine {
-  readonly leaderPid?: number;
-  readonly rootFolder?: string;
+/** What the lab knows of its machines and disks, by the ids that AWS would know them by. */
+interface Observed {
+  readonly machines: Readonly<
+    Partial<Record<string, { readonly leaderPid?: number; readonly rootFolder?: string }>>
+  >;
+  readonly disks: Readonly<Partial<Record<string, { readonly file: string }>>>;
 }
 
 /**
@@ -41,11 +43,8 @@ export async function statusJson(environment: Record<string, string>): Promise<s
   const status = JSON.parse(await operator("status", ["--json"], environment)) as {
     members: { instanceId: string; volumeId: string }[];
   };
-  const response = await fetch(`${frontEndpoint}/_lab/machines`);
-  const observed = (await response.json()) as {
-    machines: Record<string, LabMachine>;
-    disks: Record<string, { file: string }>;
-  };
+  const response = await fetch(`${frontEndpoint}/_lab/world`);
+  const { observed } = (await response.json()) as { observed: Observed };
   const members = status.members.map((member) => {
     const machine = observed.machines[member.instanceId];
     const lab = {

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { cacheEntry, contentKey } from "./cacheEntry.ts";
+import { hostPath } from "./hostPath.ts";
 import { atLeast } from "./versions.ts";
 import type { Log } from "./progress.ts";
 
@@ -39,10 +40,16 @@ export function moduleFiles(module: string): { file: string }[] {
 
 /** The Pulumi CLI of the host, when there is one that is new enough. */
 async function pulumiOnPath(): Promise<string | undefined> {
-  const { stdout, exitCode } = await execa("pulumi", ["version"], { reject: false });
-  if (exitCode !== 0 || !atLeast(stdout.trim().replace(/^v/, ""), pulumiVersion)) return undefined;
-  const found = await execa("sh", ["-c", "command -v pulumi"]);
-  return realpathSync(found.stdout.trim());
+  const found = hostPath()
+    .map((folder) => join(folder, "pulumi"))
+    .find((path) => existsSync(path));
+  if (found === undefined) return undefined;
+  const { stdout, exitCode } = await execa(found, ["version"], {
+    reject: false,
+    env: { PULUMI_SKIP_UPDATE_CHECK: "true" },
+  });
+  const usable = exitCode === 0 && atLeast(stdout.trim().replace(/^v/, ""), pulumiVersion);
+  return usable ? realpathSync(found) : undefined;
 }
 
 /**
@@ -50,7 +57,7 @@ async function pulumiOnPath(): Promise<string | undefined> {
  * `node`, because the Pulumi SDK wants Node 22 or newer and the host's may be older.
  */
 export async function ensureEngine(log: Log): Promise<string> {
-  const hosted = process.env["PATH"]?.includes("/engine-") ? undefined : await pulumiOnPath();
+  const hosted = await pulumiOnPath();
   const node = realpathSync(join(repository, "node_modules", "node", "bin", "node"));
   if (hosted !== undefined) {
     return cacheEntry("engine", contentKey([hosted, process.version]), log, (folder) => {
@@ -83,9 +90,4 @@ export async function ensureEngine(log: Log): Promise<string> {
     );
     copyFileSync(node, join(folder, "node"));
   });
-}
-
-/** True when the engine needs no building any more. */
-export function engineInPlace(path: string): boolean {
-  return existsSync(join(path, "pulumi"));
 }

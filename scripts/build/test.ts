@@ -23,16 +23,15 @@ interface Step {
 const scratch = mkdtempSync(join(tmpdir(), "etcd-cluster-test-"));
 const report = join(scratch, "report");
 
-/** Counts of a jest run, from its JSON report. */
+/** Counts of a jest run, from its JSON report. A suite that cannot even be loaded has no failed test; it counts as one. */
 function jestCount(text: string): Count {
-  const { numPassedTests, numFailedTests, numFailedTestSuites } = JSON.parse(text) as Record<
+  const { numPassedTests, numFailedTests, numRuntimeErrorTestSuites } = JSON.parse(text) as Record<
     string,
     number
   >;
-  // A suite that cannot even be loaded has no failed test; it must still count.
   return {
     passed: numPassedTests ?? 0,
-    failed: Math.max(numFailedTests ?? 0, numFailedTestSuites ?? 0),
+    failed: (numFailedTests ?? 0) + (numRuntimeErrorTestSuites ?? 0),
   };
 }
 

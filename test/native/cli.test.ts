@@ -7,7 +7,7 @@ import { after, describe, test } from "node:test";
 import { parse } from "yaml";
 import { takeLock } from "../../lab/cli/lock.ts";
 import { splitArguments } from "../../lab/cli/operator.ts";
-import { mergeConfig } from "../../lab/cli/stackConfig.ts";
+import { mergeConfig, optionOf } from "../../lab/cli/stackConfig.ts";
 import { atLeast } from "../../lab/toolchain/versions.ts";
 import { duration } from "../../lab/toolchain/progress.ts";
 
@@ -60,6 +60,25 @@ describe("mergeConfig", () => {
       "v1:lab",
     );
   });
+});
+
+describe("optionOf", () => {
+  const cases: readonly [readonly string[], string | undefined][] = [
+    [["up", "--yes"], undefined],
+    [["up", "-s", "prod"], "prod"],
+    [["-sprod", "up"], "prod"],
+    [["up", "--stack", "prod"], "prod"],
+    [["up", "--stack=prod"], "prod"],
+    [["up", "-s=prod"], "prod"],
+    [["up", "--skip-preview"], undefined],
+    [["up", "--", "-s", "prod"], undefined],
+    [["up", "-s", "one", "-s", "two"], "two"],
+  ];
+  for (const [words, expected] of cases) {
+    test(words.join(" "), () => {
+      assert.equal(optionOf(words, "s", "stack"), expected);
+    });
+  }
 });
 
 describe("atLeast", () => {
