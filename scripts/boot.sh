@@ -123,6 +123,9 @@ wait "$etcd"
 point "$base/node" "store/$1"
 point "$base/agent" "store/$2"
 point "$base/etcd/$4" "../store/$3"
+point "$base/etcd/current" "$4"
+mkdir -p "$root/usr/local/bin"
+for program in etcdctl etcdutl; do point "$root/usr/local/bin/$program" "$base/etcd/current/$program"; done
 say 'artifacts are in place'
 
 # The number is fixed, because the files on the volume outlive the machine.
@@ -134,11 +137,10 @@ MEMBER=$member
 BUCKET=$bucket
 REGION=$region
 ENV
-mkdir -p "$root/usr/local/bin"
 cat > "$root/usr/local/bin/etcd-agent.new" << 'WRAPPER'
 #!/bin/sh
 # The system's certificate authorities are the ones that count here.
-export NODE_USE_SYSTEM_CA=1
+export NODE_USE_SYSTEM_CA=1 NODE_COMPILE_CACHE=/var/cache/etcd-cluster/compiled
 exec /opt/etcd-cluster/node/bin/node /opt/etcd-cluster/agent/agent.js "$@"
 WRAPPER
 chmod 0755 "$root/usr/local/bin/etcd-agent.new"

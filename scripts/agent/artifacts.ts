@@ -16,9 +16,9 @@ export async function installArtifacts(machine: Machine, config: MemberConfig): 
   await store(machine, agent.sha256, []);
   await store(machine, etcd.sha256, ["--strip-components=1"]);
   await mkdir(join(paths.base, "etcd"), { recursive: true });
-  await point(join(paths.base, "node"), join(paths.store, node.sha256));
-  await point(join(paths.base, "agent"), join(paths.store, agent.sha256));
-  await point(join(paths.base, "etcd", etcd.version), join(paths.store, etcd.sha256));
+  await point(join(paths.base, "node"), join("store", node.sha256));
+  await point(join(paths.base, "agent"), join("store", agent.sha256));
+  await point(join(paths.base, "etcd", etcd.version), join("..", "store", etcd.sha256));
   await point(join(paths.base, "etcd", "current"), etcd.version);
   await installUnits();
 }

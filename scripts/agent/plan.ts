@@ -135,7 +135,10 @@ function planBlank(facts: Facts, disk: Blank): Action {
   const { record: view, self } = facts;
   switch (view.kind) {
     case "unreachable":
-      return wait("record", `the cluster record, before a blank volume may be used: ${view.reason}`);
+      return wait(
+        "record",
+        `the cluster record, before a blank volume may be used: ${view.reason}`,
+      );
     case "absent":
       if (disk.used || disk.intent !== undefined) {
         return wait("record", "the cluster record: this volume was in use, but there is no record");

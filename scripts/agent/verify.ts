@@ -106,14 +106,17 @@ async function everyone<T>(
   endpoints: ReadonlyMap<string, EtcdEndpoint>,
   ask: (endpoint: EtcdEndpoint) => Promise<T>,
 ): Promise<Map<string, T | { failure: string }>> {
-  const answers = [...endpoints].map(async ([name, endpoint]) => {
-    try {
-      return [name, await ask(endpoint)] as const;
-    } catch (error) {
-      return [name, { failure: reasonOf(error) }] as const;
-    }
-  });
-  return new Map(await Promise.all(answers));
+  const answers = new Map<string, T | { failure: string }>();
+  await Promise.all(
+    [...endpoints].map(async ([name, endpoint]) => {
+      try {
+        answers.set(name, await ask(endpoint));
+      } catch (error) {
+        answers.set(name, { failure: reasonOf(error) });
+      }
+    }),
+  );
+  return answers;
 }
 
 async function step<T>(member: string, failure: string, action: () => Promise<T>): Promise<T> {
