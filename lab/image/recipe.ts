@@ -93,6 +93,8 @@ export const files: Readonly<Record<string, string>> = {
   "etc/cloud/cloud.cfg.d/90_lab.cfg": [
     "# Addresses are assigned from outside, before the machine boots.",
     "network: {config: disabled}",
+    "# New interfaces appear with their addresses; there is no udev to tell of them.",
+    "updates: {network: {when: [boot-new-instance]}}",
     "datasource_list: [Ec2]",
     "datasource:",
     "  Ec2:",

@@ -46,7 +46,8 @@ export async function clean(
   await ipBatch((await labRoutes()).map((route) => `route del ${route}`));
   for (const name of inventory().propagation) removePropagation(name);
   await removeGroups(doomed, spare);
-  if (spare.length === 0) removeGroup("");
+  // Stays as long as something spared lives in it.
+  removeGroup("");
   const found = sizeOf(before) - (spare.length === 0 ? 0 : sizeOf(inventory()));
   if (found > 0) log(`removed ${found} things of the lab from this host`);
   return found;

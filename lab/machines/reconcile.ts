@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { ensureLayer } from "../image/layer.ts";
 import { ensureAuthority } from "../network/authority.ts";
@@ -235,8 +235,11 @@ function plugged(vpc: Vpc, world: World): Plugged[] {
       machine.interfaceIds.flatMap((interfaceId, index) => {
         const each = vpc.interfaces.find(({ id }) => id === interfaceId);
         const namespace = machineNamespace(machine.id);
-        if (!each || !existsSync(`/run/netns/${namespace}`)) return [];
-        return [{ interface: each, namespace, name: linkName(index), first: index === 0 }];
+        const incarnation = statSync(`/run/netns/${namespace}`, { throwIfNoEntry: false })?.ino;
+        if (!each || incarnation === undefined) return [];
+        return [
+          { interface: each, namespace, incarnation, name: linkName(index), first: index === 0 },
+        ];
       }),
     );
 }

@@ -8,6 +8,8 @@ export interface Plugged {
   interface: Interface;
   /** The machine's namespace. */
   namespace: string;
+  /** Tells it from a namespace of the same name that was there before. */
+  incarnation: number;
   /** The link's name inside the machine. */
   name: string;
   /** Whether it is the machine's first one, which carries the default route. */
