@@ -15,13 +15,12 @@ node_modules/.package-lock.json: package-lock.json
 .PHONY: help up down env status verify etcdctl ssh logs recover test test-crash clean preflight
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
-preflight: ## say what this host lacks for the lab, and install missing packages
+preflight: ## say what this host lacks for the lab; install missing Debian and npm packages
 	@bash lab/cli/preflight.sh
 
 up: preflight ## everything: set-up, the lab, `pulumi up`; STACK=dev (three members) or prod (five)
-	@$(MAKE) --no-print-directory -s node_modules/.package-lock.json
 	@$(LAB) up
 
 down: node_modules/.package-lock.json ## destroy the cluster and remove everything of the lab
@@ -54,5 +53,5 @@ test: ## what CI runs; ends with "N passed, N failed"
 test-crash: ## `pulumi up` killed at fifteen points, and what is left afterwards
 	@bash scripts/build/test.sh crash
 
-clean: ## remove the cache (toolchain, image); says how much that was
+clean: node_modules/.package-lock.json ## remove the cache (toolchain, image); says how much that was
 	@$(LAB) clean

@@ -4,9 +4,9 @@ set -o errexit -o nounset -o pipefail
 
 cd "$(dirname "$0")/../.."
 bash lab/cli/preflight.sh
-command -v shellcheck >/dev/null || {
+if ! command -v shellcheck >/dev/null; then
+  printf '== apt: shellcheck\n'
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends shellcheck >/dev/null
-}
-make --no-print-directory -s node_modules/.package-lock.json
+fi
 exec node_modules/.bin/node --disable-warning=ExperimentalWarning scripts/build/test.ts "$@"
