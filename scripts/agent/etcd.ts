@@ -2,8 +2,8 @@ import { readFile } from "node:fs/promises";
 
 import { Etcd3, type IOptions } from "etcd3";
 
-import { pkiFiles } from "../../components/plan/machinePaths";
 import { ports } from "../../components/plan/ports";
+import { paths } from "./paths";
 
 /**
  * The only file that knows the etcd client. The library has no deadline unless told, repeats every failed call three times (writes
@@ -40,7 +40,7 @@ export async function agentTls(
     readonly clientCa: string;
     readonly agentCertificate: string;
     readonly agentKey: string;
-  } = pkiFiles,
+  } = paths.pkiFiles,
 ): Promise<ClientTls> {
   const [ca, certificate, key] = await Promise.all([
     readFile(files.clientCa),
@@ -152,7 +152,7 @@ export class EtcdEndpoint {
       { revision: revision.toString() },
       this.#bounded(),
     );
-    return { hash: String(answer.hash), compactRevision: answer.compact_revision };
+    return { hash: answer.hash, compactRevision: answer.compact_revision };
   }
 
   /** A read that needs a quorum; returns the revision. */

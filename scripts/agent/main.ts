@@ -64,6 +64,7 @@ async function command(name: string | undefined, args: readonly string[]): Promi
     case "status":
       options(args, {});
       return bounded(graceSeconds, "status", status());
+    case undefined:
     default:
       throw new UsageError(`${name ?? "nothing"} is not a command`);
   }

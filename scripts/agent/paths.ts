@@ -1,35 +1,48 @@
-import { dataDirectory, volumeMount } from "../../components/plan/machinePaths";
+import { dataDirectory, pkiFiles, volumeMount } from "../../components/plan/machinePaths";
+
+/** Another root than / lets a test run the delivered bundle without being a machine. */
+const root = process.env["ETCD_AGENT_ROOT"] ?? "";
 
 /** Where things are on a machine, beside what etcd's settings name. boot.sh and the units speak of the same places. */
 export const paths = {
   /** What boot.sh says about this machine: CLUSTER, MEMBER, BUCKET, REGION. */
-  bootFile: "/etc/etcd-cluster/boot.env",
+  bootFile: `${root}/etc/etcd-cluster/boot.env`,
   /** Copies of desired states by hash, and the hash of the approved one: a reboot does not need S3. */
-  configs: "/etc/etcd-cluster/config",
-  approved: "/etc/etcd-cluster/approved",
+  configs: `${root}/etc/etcd-cluster/config`,
+  approved: `${root}/etc/etcd-cluster/approved`,
   /** Hash of the desired state that etcd's settings were last made from. */
-  applied: "/etc/etcd-cluster/applied",
+  applied: `${root}/etc/etcd-cluster/applied`,
   /** Artifacts by hash, and the links to the ones in use. */
-  base: "/opt/etcd-cluster",
-  store: "/opt/etcd-cluster/store",
-  pki: "/etc/etcd/pki",
-  etcdEnvironment: "/etc/etcd/etcd.env",
+  base: `${root}/opt/etcd-cluster`,
+  store: `${root}/opt/etcd-cluster/store`,
+  pki: `${root}/etc/etcd/pki`,
+  pkiFiles: {
+    clientCa: `${root}${pkiFiles.clientCa}`,
+    peerCa: `${root}${pkiFiles.peerCa}`,
+    serverCertificate: `${root}${pkiFiles.serverCertificate}`,
+    serverKey: `${root}${pkiFiles.serverKey}`,
+    peerCertificate: `${root}${pkiFiles.peerCertificate}`,
+    peerKey: `${root}${pkiFiles.peerKey}`,
+    agentCertificate: `${root}${pkiFiles.agentCertificate}`,
+    agentKey: `${root}${pkiFiles.agentKey}`,
+  },
+  etcdEnvironment: `${root}/etc/etcd/etcd.env`,
   /** etcd.service starts only while this exists; gone after a reboot. */
-  permit: "/run/etcd-cluster/permit",
+  permit: `${root}/run/etcd-cluster/permit`,
   /** One lock for all agent processes of the machine. */
-  lock: "/run/etcd-cluster/lock",
+  lock: `${root}/run/etcd-cluster/lock`,
   /** What the agent is doing or waiting for, for `status`. */
-  state: "/run/etcd-cluster/state.json",
-  mount: volumeMount,
-  data: dataDirectory,
+  state: `${root}/run/etcd-cluster/state.json`,
+  mount: `${root}${volumeMount}`,
+  data: `${root}${dataDirectory}`,
   /** Whose data this is. */
-  marker: `${dataDirectory}/etcd-cluster.json`,
+  marker: `${root}${dataDirectory}/etcd-cluster.json`,
   /** Written before the member's name goes into `joined`: proof that etcd never ran on this volume. */
-  intent: `${dataDirectory}/etcd-cluster.intent`,
+  intent: `${root}${dataDirectory}/etcd-cluster.intent`,
   /** Highest commit index seen. */
-  commit: `${dataDirectory}/etcd-cluster.commit`,
+  commit: `${root}${dataDirectory}/etcd-cluster.commit`,
   /** Epoch of the roll call for which this member is held; etcd.service refuses while it exists. */
-  held: `${dataDirectory}/etcd-cluster.held`,
+  held: `${root}${dataDirectory}/etcd-cluster.held`,
   /** etcd's own folder; its write-ahead log tells data from a blank disk. */
-  writeAheadLog: `${dataDirectory}/member/wal`,
+  writeAheadLog: `${root}${dataDirectory}/member/wal`,
 } as const;

@@ -1,7 +1,7 @@
 import { chown, mkdir, rename, rm } from "node:fs/promises";
 
 import type { MemberConfig } from "../../components/plan/memberConfig";
-import { pkiFiles } from "../../components/plan/machinePaths";
+import type { pkiFiles } from "../../components/plan/machinePaths";
 import type { AwsClients } from "./aws";
 import { readIfThere, writeDurably } from "./files";
 import { paths } from "./paths";
@@ -50,7 +50,7 @@ export async function installPki(clients: AwsClients, config: MemberConfig): Pro
   await mkdir(paths.pki, { recursive: true, mode: 0o750 });
   await chown(paths.pki, 0, owner.gid);
   let changed = false;
-  for (const [what, path] of Object.entries(pkiFiles)) {
+  for (const [what, path] of Object.entries(paths.pkiFiles)) {
     const content = contents[what as keyof typeof pkiFiles];
     changed = (await writeDurably(path, content, { mode: 0o600, owner })) || changed;
   }
