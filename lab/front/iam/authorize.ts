@@ -80,12 +80,12 @@ export class Authorizer {
   /** Whether a role may list a bucket: without it, S3 answers 403 for an object that does not exist. */
   async mayTellAbsence(call: Call): Promise<boolean> {
     if (call.caller.kind !== "role") return true;
-    const bucket = call.params.text("Bucket") ?? "";
+    const { params } = call;
     const request: AccessRequest = {
       action: "s3:ListBucket",
-      resource: `arn:aws:s3:::${bucket}`,
-      // A request for an object has no prefix: a condition on it is not met.
-      context: generalContext(call),
+      resource: `arn:aws:s3:::${params.text("Bucket") ?? ""}`,
+      // S3 asks as if the object's own name had been listed, so that permissions by prefix count.
+      context: { ...generalContext(call), "s3:prefix": [params.text("Key") ?? ""] },
     };
     const own = await this.lookup.policies.ofRole(call.caller.roleName);
     return verdict(own, request) === "allow";
