@@ -94,12 +94,20 @@ function bucketStatements(scope: MemberScope): Statement[] {
       ],
     },
     {
-      // Without listing, S3 answers 403 for what does not exist, and "absent" could not be told from "refused".
+      // Without it, S3 answers 403 for what does not exist, and "absent" could not be told from "refused". No condition on the
+      // prefix: a request for an object has none, so that it would take this back.
       Sid: "TellAbsentFromRefused",
       Effect: "Allow",
-      Action: ["s3:ListBucket", "s3:ListBucketVersions"],
+      Action: "s3:ListBucket",
       Resource: scope.bucketArn,
-      Condition: { StringLike: { "s3:prefix": ["control/*", "backups/*", `config/${member}/*`] } },
+    },
+    {
+      // A record that was deleted is not absent: its versions tell.
+      Sid: "SeeWhetherTheRecordEverWas",
+      Effect: "Allow",
+      Action: "s3:ListBucketVersions",
+      Resource: scope.bucketArn,
+      Condition: { StringLike: { "s3:prefix": "control/*" } },
     },
     {
       Sid: "MoveOwnApprovedPointer",

@@ -6,6 +6,8 @@ export interface Problem {
   readonly value: unknown;
   /** What must hold. */
   readonly rule: string;
+  /** Lines that explain the rule. */
+  readonly table?: readonly string[];
   /** What to do. */
   readonly remedy: string;
 }
@@ -19,7 +21,8 @@ function show(value: unknown): string {
 
 /** One problem as a paragraph. */
 export function describeProblem(problem: Problem): string {
-  return `${problem.path} is ${show(problem.value)}: ${problem.rule}.\n    Remedy: ${problem.remedy}.`;
+  const table = (problem.table ?? []).map((line) => `\n      ${line}`).join("");
+  return `${problem.path} is ${show(problem.value)}: ${problem.rule}.${table}\n    Remedy: ${problem.remedy}.`;
 }
 
 /** All problems as one message. */

@@ -52,32 +52,34 @@ function clusterName({ clusterName: name }: ResolvedOptions): Problem[] {
     : [{ path: "clusterName", value: name, rule, remedy: "choose a name like etcd-dev" }];
 }
 
-/** The reason why sizes are odd, as a table. */
-function sizeTable(): string {
-  const rows = [1, 2, 3, 4, 5, 6, 7].map(
-    (n) =>
-      `      ${String(n).padStart(4)}  ${String(quorum(n)).padStart(6)}  ${String(toleratedFailures(n)).padStart(9)}`,
-  );
-  return ["      size  quorum  tolerated failures", ...rows].join("\n");
-}
+/** The reason why sizes are odd. */
+const sizeTable: readonly string[] = [
+  "size  quorum  tolerated failures",
+  ...[1, 2, 3, 4, 5, 6, 7].map(
+    (n) => `${String(n).padEnd(4)}  ${String(quorum(n)).padEnd(6)}  ${toleratedFailures(n)}`,
+  ),
+];
 
-function size(options: ResolvedOptions): Problem[] {
-  if (sizes.includes(options.size)) {
+function size({ size: value }: ResolvedOptions): Problem[] {
+  if (sizes.includes(value)) {
     return [];
   }
-  const even = Number.isSafeInteger(options.size) && options.size > 0 && options.size % 2 === 0;
-  const rule = even
-    ? `a cluster has 1, 3, 5 or 7 members; an even size tolerates no more failures than the odd one below it\n${sizeTable()}\n   `
-    : "a cluster has 1, 3, 5 or 7 members; more make every write slower without making it safer";
-  const below = sizes.filter((each) => each < options.size).at(-1) ?? 3;
-  return [
-    {
-      path: "size",
-      value: options.size,
-      rule,
-      remedy: `choose ${below}, or another odd size up to 7`,
-    },
-  ];
+  const below = sizes.filter((each) => each < value).at(-1) ?? 3;
+  const common = { path: "size", value, remedy: `choose ${below}, or another odd size up to 7` };
+  return Number.isSafeInteger(value) && value > 0 && value % 2 === 0
+    ? [
+        {
+          ...common,
+          rule: "a cluster has 1, 3, 5 or 7 members: an even size tolerates no more failures than the odd one below it",
+          table: sizeTable,
+        },
+      ]
+    : [
+        {
+          ...common,
+          rule: "a cluster has 1, 3, 5 or 7 members: more make every write slower without making it safer",
+        },
+      ];
 }
 
 function region(options: ResolvedOptions): Problem[] {

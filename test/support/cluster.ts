@@ -15,9 +15,15 @@ export const leastArgs: EtcdClusterArgs = {
   artifacts: testArtifacts,
 };
 
-/** Records what a cluster registers; the least arguments and some more. */
+/** Records what a cluster registers: with the least arguments and some more, and after `use` has used it. */
 export async function recordCluster(
   args: Partial<EtcdClusterArgs> = {},
+  use: (cluster: EtcdCluster) => void = () => undefined,
 ): Promise<Recording<EtcdCluster>> {
-  return record(() => new EtcdCluster("etcd", { ...leastArgs, ...args }), outputs, answers);
+  const build = (): EtcdCluster => {
+    const cluster = new EtcdCluster("etcd", { ...leastArgs, ...args });
+    use(cluster);
+    return cluster;
+  };
+  return record(build, outputs, answers);
 }

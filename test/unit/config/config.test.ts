@@ -42,15 +42,8 @@ function problemsOf(values: Record<string, unknown>) {
 type Bad = [string, Record<string, unknown>, string, unknown, RegExp, RegExp];
 
 const bad: Bad[] = [
-  [
-    "two members",
-    { size: 2 },
-    "size",
-    2,
-    /even size.*\n.*size {2}quorum {2}tolerated/s,
-    /choose 1/,
-  ],
-  ["four members", { size: 4 }, "size", 4, /\n\s+4\s+3\s+1\n\s+5\s+3\s+2\n/, /choose 3/],
+  ["two members", { size: 2 }, "size", 2, /even size/, /choose 1/],
+  ["four members", { size: 4 }, "size", 4, /even size/, /choose 3/],
   ["six members", { size: 6 }, "size", 6, /even size/, /choose 5/],
   ["nine members", { size: 9 }, "size", 9, /1, 3, 5 or 7.*slower/, /choose 7/],
   ["no members", { size: 0 }, "size", 0, /1, 3, 5 or 7/, /choose 3/],
@@ -559,6 +552,12 @@ describe("refused, with path, value, rule and remedy", () => {
     expect(problem?.value).toEqual(value);
     expect(problem?.rule).toMatch(rule);
     expect(problem?.remedy).toMatch(remedy);
+  });
+
+  test("an even size comes with the table of size, quorum and tolerated failures", () => {
+    const message = describeProblems(problemsOf({ size: 4 }));
+    expect(message).toMatch(/size {2}quorum {2}tolerated failures\n/);
+    expect(message).toMatch(/\n +3 {5}2 {7}1\n +4 {5}3 {7}1\n +5 {5}3 {7}2\n/);
   });
 
   test("a region must be set", () => {
