@@ -13,7 +13,11 @@ export default tseslint.config(
       },
     },
     rules: {
-      "@typescript-eslint/switch-exhaustiveness-check": "error",
+      // A default branch is an answer for every other member of a union.
+      "@typescript-eslint/switch-exhaustiveness-check": [
+        "error",
+        { considerDefaultExhaustiveForUnions: true },
+      ],
       "@typescript-eslint/no-explicit-any": "error",
       // node:test keeps track of the promises that these return.
       "@typescript-eslint/no-floating-promises": [
