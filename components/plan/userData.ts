@@ -7,12 +7,13 @@ export const maxUserDataBytes = 16_384;
  * Keeps sshd from starting: it must never show a host key that Pulumi did not make. bootcmd runs before any service that cloud-init
  * comes before, sshd among them, and here only once in an instance's life. Whoever installs the right key then runs
  * `systemctl unmask --runtime ssh.service ssh.socket` and starts the service; after a reboot the key is there and nothing is masked.
+ * cloud-init insists on generating a key of some kind; it is overwritten before anybody sees it.
  */
 const cloudConfig = `#cloud-config
 bootcmd:
-  - [cloud-init-per, instance, hold-sshd, systemctl, mask, --runtime, --now, ssh.service, ssh.socket]
+  - [cloud-init-per, instance, hold-sshd, systemctl, mask, --runtime, --now, ssh.service, ssh.socket, sshd-keygen.service]
 ssh_deletekeys: true
-ssh_genkeytypes: []
+ssh_genkeytypes: [ed25519]
 disable_root: true
 ssh_pwauth: false
 `;
