@@ -53,6 +53,7 @@ export function diffResource<E>(
   state: Values,
   news: Values,
   ignored: readonly string[],
+  environment: E,
 ): DiffOutcome {
   const isIgnored = ({ path }: Change) =>
     ignored.some((prefix) => path === prefix || /^[.[]/.test(tail(path, prefix)));
@@ -61,7 +62,7 @@ export function diffResource<E>(
     withoutBookkeeping(olds),
     withoutBookkeeping(news),
   ).filter((change) => !isIgnored(change));
-  const hidden = resource.hiddenChange?.(revealAll(state), revealAll(news));
+  const hidden = resource.hiddenChange?.(revealAll(state), revealAll(news), environment);
   const replaces = changedArguments(changes.filter((change) => change.replaces));
   if (hidden?.replaces === true) {
     replaces.push(...hidden.paths);

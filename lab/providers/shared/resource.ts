@@ -73,7 +73,7 @@ export interface Resource<E, F extends Fields = Fields> {
   /** Outputs that these changes make unknown until they are carried out. */
   unsettles?(changed: ReadonlySet<string>): readonly string[];
   /** Changes that the arguments do not show. */
-  hiddenChange?(state: Values, news: Values): HiddenChange | undefined;
+  hiddenChange?(state: Values, news: Values, environment: E): HiddenChange | undefined;
 
   create(inputs: InputsOf<F>, context: Context<E>): Promise<Created>;
   /** Waits until it is usable. If that fails, the resource is kept in the state with the error, as a created one. */

@@ -127,6 +127,7 @@ export class ProviderService<E> {
       state,
       fromWire(request.getNews()),
       request.getIgnorechangesList(),
+      this.configured(),
     );
     return diffResponse(outcome);
   }

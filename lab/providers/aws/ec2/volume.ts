@@ -1,0 +1,93 @@
+import type { VolumeType } from "@aws-sdk/client-ec2";
+
+import { flag, number, text } from "../../shared/schema.ts";
+import { awsResource, fromTagList, given, single } from "../awsResource.ts";
+import { arn, type Aws } from "../environment.ts";
+import { until } from "../waiting.ts";
+import { retagEc2, tagSpecifications } from "./common.ts";
+
+const performance = ["size", "type", "iops", "throughput"] as const;
+
+/** aws.ebs.Volume */
+export const volume = awsResource({
+  type: "aws:ebs/volume:Volume",
+  fields: {
+    availabilityZone: text({ required: true, replaces: true }),
+    size: number(),
+    type: text(),
+    iops: number(),
+    throughput: number(),
+    encrypted: flag({ replaces: true }),
+    kmsKeyId: text({ replaces: true }),
+    snapshotId: text({ replaces: true }),
+  },
+  computed: ["arn", "createTime", "iops", "throughput", "type", "size", "encrypted"],
+  missing: ["InvalidVolume.NotFound"],
+  // A terminating machine lets go of its volume a little later.
+  busy: { codes: ["VolumeInUse"], seconds: 10 * 60 },
+  retag: retagEc2,
+  create: async (inputs, { aws, tags }) => {
+    const { VolumeId } = await (
+      await aws.ec2()
+    ).createVolume({
+      AvailabilityZone: inputs.availabilityZone,
+      Size: inputs.size,
+      VolumeType: inputs.type as VolumeType | undefined,
+      Iops: inputs.iops,
+      Throughput: inputs.throughput,
+      Encrypted: inputs.encrypted,
+      KmsKeyId: inputs.kmsKeyId,
+      SnapshotId: inputs.snapshotId,
+      ...tagSpecifications("volume", tags),
+    });
+    return given(VolumeId, "the volume's id");
+  },
+  ready: async (id, _state, { aws, context }) => {
+    await until(`volume ${id}`, context, 5 * 60, async () => {
+      const state = (await find(aws, id))?.State;
+      return state === "available" || state === "in-use" ? true : undefined;
+    });
+  },
+  read: async (id, state, aws) => {
+    const found = await find(aws, id);
+    return (
+      found && {
+        arn: arn(aws, "ec2", `volume/${id}`),
+        availabilityZone: found.AvailabilityZone,
+        size: found.Size,
+        type: found.VolumeType,
+        iops: found.Iops ?? state["iops"],
+        throughput: found.Throughput ?? state["throughput"],
+        encrypted: found.Encrypted,
+        kmsKeyId: found.KmsKeyId,
+        createTime: found.CreateTime?.toISOString(),
+        tagsAll: fromTagList(found.Tags),
+      }
+    );
+  },
+  update: async ({ id, news, changed }, { aws, context }) => {
+    if (!performance.some((key) => changed.has(key))) {
+      return;
+    }
+    const ec2 = await aws.ec2();
+    await ec2.modifyVolume({
+      VolumeId: id,
+      Size: news.size,
+      VolumeType: news.type as VolumeType | undefined,
+      Iops: news.iops,
+      Throughput: news.throughput,
+    });
+    await until(`volume ${id} to be modified`, context, 5 * 60, async () => {
+      const answer = await ec2.describeVolumesModifications({ VolumeIds: [id] });
+      const state = single(answer.VolumesModifications)?.ModificationState;
+      return state === "modifying" ? undefined : true;
+    });
+  },
+  remove: async (id, _state, { aws }) => {
+    await (await aws.ec2()).deleteVolume({ VolumeId: id });
+  },
+});
+
+async function find(aws: Aws, id: string) {
+  return single((await (await aws.ec2()).describeVolumes({ VolumeIds: [id] })).Volumes);
+}
