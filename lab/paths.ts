@@ -28,10 +28,10 @@ export const frontSocket = join(runFolder, "front.sock");
 export const imdsSocket = join(runFolder, "imds.sock");
 
 /** Loopback port on which the front serves the host: Pulumi's providers and the operator's scripts. */
-export const frontPort = 4589;
+export const frontPort = Number(process.env["ETCD_LAB_PORT"] ?? 4589);
 
 /** Loopback port of moto, which nobody but the front calls. */
-export const motoPort = 4590;
+export const motoPort = frontPort + 1;
 
 /** The AWS API as seen from the host. */
 export const frontEndpoint = `http://127.0.0.1:${frontPort}`;
