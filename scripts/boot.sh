@@ -139,9 +139,9 @@ REGION=$region
 ENV
 cat > "$root/usr/local/bin/etcd-agent.new" << 'WRAPPER'
 #!/bin/sh
-# The system's certificate authorities are the ones that count here.
+# The system's certificate authorities are the ones that count here. DEP0123: gRPC dials members by address, which TLS may.
 export NODE_USE_SYSTEM_CA=1 NODE_COMPILE_CACHE=/var/cache/etcd-cluster/compiled
-exec /opt/etcd-cluster/node/bin/node /opt/etcd-cluster/agent/agent.js "$@"
+exec /opt/etcd-cluster/node/bin/node --disable-warning=DEP0123 /opt/etcd-cluster/agent/agent.js "$@"
 WRAPPER
 chmod 0755 "$root/usr/local/bin/etcd-agent.new"
 mv "$root/usr/local/bin/etcd-agent.new" "$root/usr/local/bin/etcd-agent"
