@@ -1,11 +1,13 @@
 """moto's server with the few corrections that records alone cannot carry.
 
-Everything else that moto lets pass is refused before it gets here, by the front (TypeScript). These corrections are about an
-instance's end, which in moto is one moment and on AWS takes a while:
+Everything else that moto lets pass is refused before it gets here, by the front (TypeScript). These corrections are of
+what moto itself would do wrong, most of them about an instance's end, which in moto is one moment and on AWS takes a while:
 
 * TerminateInstances makes an instance "shutting-down": its interface and volumes are still its own. The daemon, which knows when
   the machine is really gone, sends the same call with the header X-Lab-Finish, and only that makes it "terminated".
 * Balancers are network load balancers (the front refuses others), and their ARNs say so.
+* Bucket policies are evaluated by the front, with their conditions. moto's own evaluation ignores conditions, so that a statement
+  that denies what does not come over TLS denies everything.
 * A terminated instance gives back the interfaces that outlive it. moto keeps them attached for ever.
 """
 
@@ -17,6 +19,8 @@ from typing import Any
 import moto.elbv2.models
 from flask import request
 from moto.ec2.models.instances import Instance, InstanceState
+from moto.iam.access_control import PermissionResult
+from moto.s3.models import FakeBucket
 from moto.server import main
 
 _finish_in_moto = Instance.terminate
@@ -60,7 +64,12 @@ def _network_arn(*args: Any, **kwargs: Any) -> str:
     return _application_arn(*args, **kwargs).replace(":loadbalancer/app/", ":loadbalancer/net/")
 
 
+def _left_to_the_front(self: FakeBucket, action: str, resource: str) -> PermissionResult:
+    return PermissionResult.NEUTRAL
+
+
 moto.elbv2.models.make_arn_for_load_balancer = _network_arn
+FakeBucket.get_permission = _left_to_the_front
 Instance.terminate = _terminate
 Instance.private_ip = _first_interface_property("private_ip_address")
 Instance.private_ip_address = _first_interface_property("private_ip_address")
