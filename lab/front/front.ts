@@ -7,6 +7,7 @@ import { AwsError, deniedError, renderError } from "./errors.ts";
 import { identify, Refusal } from "./identify.ts";
 import type { Authorizer } from "./iam/authorize.ts";
 import type { Moto } from "./moto.ts";
+import { checkTags } from "./rules/text.ts";
 import type { Rule, RuleContext, Rules } from "./rule.ts";
 
 /** What a front is made of. */
@@ -98,6 +99,12 @@ export class Front {
   private async apply(call: Call, rule: Rule): Promise<Answer> {
     const { context, moto } = this.parts;
     const { operation } = call;
+    // Tags are given in the same form by every EC2 call that creates something.
+    if (call.service === "ec2") {
+      for (const one of call.params.items("TagSpecification"))
+        checkTags(one.items("Tag"), call.caller);
+      if (call.operation === "CreateTags") checkTags(call.params.items("Tag"), call.caller);
+    }
     if (rule.instead !== undefined) return rule.instead(call, context);
     const changed = await rule.before?.(call, context);
     const ready = withPlainBody(changed === undefined ? call : { ...call, params: changed });

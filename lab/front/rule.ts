@@ -21,3 +21,13 @@ export interface Rule {
 
 /** Rules by "service:Operation". */
 export type Rules = Readonly<Record<string, Rule>>;
+
+/** A rule that only looks and refuses. */
+export function refusing(check: (call: Call, records: Records) => Promise<void> | void): Rule {
+  return {
+    before: async (call, { records }) => {
+      await check(call, records);
+      return undefined;
+    },
+  };
+}
