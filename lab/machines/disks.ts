@@ -9,6 +9,7 @@ import {
   readFileSync,
   readlinkSync,
   rmSync,
+  statSync,
   symlinkSync,
   unlinkSync,
 } from "node:fs";
@@ -102,9 +103,12 @@ export class Disks {
       if (!loop) throw new Error(`no loop device appeared for ${file}`);
     }
     const node = nvmeNode(device);
-    const [major, minor] = loop.number.split(":");
-    if (!existsSync(root + node)) {
-      await execa("mknod", ["-m", "0660", root + node, "b", major ?? "7", minor ?? "0"]);
+    const [major = 7, minor = 0] = loop.number.split(":").map(Number);
+    const present = statSync(root + node, { throwIfNoEntry: false });
+    // A node of that name may be left of another loop device that the volume had before.
+    if (present && present.rdev !== deviceNumber(major, minor)) unlinkSync(root + node);
+    if (present?.rdev !== deviceNumber(major, minor)) {
+      await execa("mknod", ["-m", "0660", root + node, "b", `${major}`, `${minor}`]);
     }
     const link = root + volumeLink(disk.id);
     mkdirSync(join(root, "dev/disk/by-id"), { recursive: true });
@@ -155,6 +159,11 @@ export class Disks {
     await this.release(id);
     rmSync(this.file(id), { force: true });
   }
+}
+
+/** The kernel's packing of a device number. */
+function deviceNumber(major: number, minor: number): number {
+  return ((minor & 0xfff00) << 12) | (major << 8) | (minor & 0xff);
 }
 
 function isLink(path: string): boolean {

@@ -5,7 +5,7 @@ import { ensureAuthority } from "../network/authority.ts";
 import { applyHostRoutes, ip } from "../network/host.ts";
 import type { Plugged } from "../network/links.ts";
 import { Router } from "../network/router.ts";
-import type { Disk, Observed, ObservedMachine, Vpc, World } from "../world.ts";
+import type { Disk, Machine, Observed, ObservedMachine, Vpc, World } from "../world.ts";
 import { clean, daemonGroup, removeFiles } from "./clean.ts";
 import { Disks } from "./disks.ts";
 import { linkName, machineNamespace, Machines } from "./machines.ts";
@@ -29,9 +29,8 @@ export interface ReconcilerPaths {
 export class Reconciler {
   readonly #paths: ReconcilerPaths;
   readonly #log: (line: string) => void;
-  readonly #disks: Disks;
   readonly #routers = new Map<string, Router>();
-  #machines: Machines | undefined;
+  #parts: { machines: Machines; disks: Disks } | undefined;
   #region = "";
   #certificate = "";
   #routes = "";
@@ -40,12 +39,11 @@ export class Reconciler {
   constructor(paths: ReconcilerPaths, log: (line: string) => void) {
     this.#paths = paths;
     this.#log = log;
-    this.#disks = new Disks(join(paths.state, "disks"));
   }
 
   /** Brings reality to the world, as far as that is possible at once, and tells what there is. */
   async apply(world: World): Promise<Observed> {
-    const machines = await this.#prepare(world.region);
+    const { machines, disks } = await this.#prepare(world.region);
     await this.#removeMachines(world, machines);
     const starting = await this.#prepareStarts(world, machines);
     await this.#applyVpcs(world);
@@ -60,12 +58,12 @@ export class Reconciler {
     for (const { id } of world.machines) {
       if (machines.exists(id)) observed[id] = machines.observe(id);
     }
-    await this.#applyDisks(world, observed);
+    await this.#applyDisks(world, disks, observed);
     return {
       machines: observed,
       targets: await this.#targets(world),
       disks: Object.fromEntries(
-        world.disks.map((disk) => [disk.id, this.#disks.observe(disk, rootOf(disk, observed))]),
+        world.disks.map((disk) => [disk.id, disks.observe(disk, rootOf(disk, observed))]),
       ),
     };
   }
@@ -80,7 +78,7 @@ export class Reconciler {
 
   /** The container is gone from one moment to the next; its disk and addresses stay for whoever comes next. */
   async kill(machineId: string): Promise<void> {
-    const machines = this.#machines;
+    const machines = this.#parts?.machines;
     if (!machines?.exists(machineId)) throw new Error(`there is no machine ${machineId}`);
     await machines.kill(machineId);
   }
@@ -91,13 +89,13 @@ export class Reconciler {
     removeFiles(this.#paths.state);
     this.#routers.clear();
     this.#attached.clear();
-    this.#machines = undefined;
+    this.#parts = undefined;
     this.#routes = "";
   }
 
   /** What the first machine needs, and every later one shares. */
-  async #prepare(region: string): Promise<Machines> {
-    if (this.#machines && this.#region === region) return this.#machines;
+  async #prepare(region: string): Promise<{ machines: Machines; disks: Disks }> {
+    if (this.#parts && this.#region === region) return this.#parts;
     const { state, image } = this.#paths;
     const authority = await ensureAuthority(join(state, "ca"), region);
     const layer = await ensureLayer({
@@ -108,11 +106,14 @@ export class Reconciler {
     });
     this.#certificate = authority.serverFile;
     this.#region = region;
-    this.#machines = new Machines(join(state, "machines"), [layer, image]);
+    this.#parts = {
+      machines: new Machines(join(state, "machines"), [layer, image]),
+      disks: new Disks(join(state, "disks")),
+    };
     // Routers of a daemon before this one are known by their folders, so that they can be removed too.
     mkdirSync(join(state, "vpcs"), { recursive: true });
     for (const id of readdirSync(join(state, "vpcs"))) this.#router(id);
-    return this.#machines;
+    return this.#parts;
   }
 
   /** Machines that are to be gone: shut down first, then forgotten. */
@@ -152,15 +153,14 @@ export class Reconciler {
   }
 
   async #applyVpcs(world: World): Promise<void> {
-    const wanted = new Set(world.vpcs.map(({ id }) => id));
+    const wanted = new Set(world.vpcs.filter(isInUse).map(({ id }) => id));
     for (const [id, router] of this.#routers) {
       if (wanted.has(id)) continue;
       await router.remove();
       this.#routers.delete(id);
     }
-    for (const vpc of world.vpcs) {
-      const router = this.#router(vpc.id);
-      await router.apply(vpc, world.region, plugged(vpc, world));
+    for (const vpc of world.vpcs.filter(isInUse)) {
+      await this.#router(vpc.id).apply(vpc, world.region, plugged(vpc, world));
     }
     await this.#applyRoutes(world);
   }
@@ -188,7 +188,7 @@ export class Reconciler {
         publicAddress === undefined ? [] : [{ address: publicAddress, link }],
       );
     });
-    const ranges = world.vpcs.map(({ cidr }) => cidr);
+    const ranges = world.vpcs.filter(isInUse).map(({ cidr }) => cidr);
     const wanted = JSON.stringify([ranges, publicAddresses]);
     if (this.#routes === wanted) return;
     await applyHostRoutes(ranges, publicAddresses, this.#log);
@@ -196,24 +196,32 @@ export class Reconciler {
   }
 
   /** Volumes: files for all, loop devices and names inside for those that are attached to a running machine. */
-  async #applyDisks(world: World, observed: Record<string, ObservedMachine>): Promise<void> {
+  async #applyDisks(
+    world: World,
+    disks: Disks,
+    observed: Record<string, ObservedMachine>,
+  ): Promise<void> {
     for (const [id, was] of this.#attached) {
       const wanted = world.disks.find((disk) => disk.id === id)?.attachedTo;
       if (wanted?.machineId === was.machineId && wanted.device === was.device) continue;
       const holder = observed[was.machineId];
-      if (holder?.rootFolder !== undefined) this.#disks.detach(id, was.device, holder.rootFolder);
-      await this.#disks.release(id);
+      if (holder?.rootFolder !== undefined) disks.detach(id, was.device, holder.rootFolder);
+      await disks.release(id);
       this.#attached.delete(id);
     }
     for (const disk of world.disks) {
-      this.#disks.ensure(disk);
-      await this.#attach(disk, observed);
+      disks.ensure(disk);
+      await this.#attach(disk, disks, observed);
     }
     const wanted = new Set(world.disks.map(({ id }) => id));
-    for (const id of this.#disks.list()) if (!wanted.has(id)) await this.#disks.remove(id);
+    for (const id of disks.list()) if (!wanted.has(id)) await disks.remove(id);
   }
 
-  async #attach(disk: Disk, observed: Record<string, ObservedMachine>): Promise<void> {
+  async #attach(
+    disk: Disk,
+    disks: Disks,
+    observed: Record<string, ObservedMachine>,
+  ): Promise<void> {
     const { attachedTo } = disk;
     const machine = attachedTo && observed[attachedTo.machineId];
     if (!attachedTo || machine?.leaderPid === undefined || machine.rootFolder === undefined) {
@@ -221,27 +229,37 @@ export class Reconciler {
     }
     const was = this.#attached.get(disk.id);
     if (was?.leader === machine.leaderPid) return;
-    if (await this.#disks.attach(disk, attachedTo.device, machine.rootFolder)) {
+    if (await disks.attach(disk, attachedTo.device, machine.rootFolder)) {
       this.#attached.set(disk.id, { ...attachedTo, leader: machine.leaderPid });
     }
   }
 }
 
-/** The interfaces whose machine shall run, as the router is to plug them in. */
+/** A VPC without anything in it needs no router: every account has such a one by default. */
+function isInUse(vpc: Vpc): boolean {
+  return vpc.interfaces.length > 0 || vpc.balancers.length > 0;
+}
+
+/**
+ * The interfaces that are in a machine. A machine that is to be gone keeps its own while it shuts down, unless
+ * the next one has come for it.
+ */
 function plugged(vpc: Vpc, world: World): Plugged[] {
-  return world.machines
-    .filter((machine) => machine.vpcId === vpc.id && machine.desired !== "terminated")
-    .flatMap((machine) =>
-      machine.interfaceIds.flatMap((interfaceId, index) => {
-        const each = vpc.interfaces.find(({ id }) => id === interfaceId);
-        const namespace = machineNamespace(machine.id);
-        const incarnation = statSync(`/run/netns/${namespace}`, { throwIfNoEntry: false })?.ino;
-        if (!each || incarnation === undefined) return [];
-        return [
-          { interface: each, namespace, incarnation, name: linkName(index), first: index === 0 },
-        ];
-      }),
-    );
+  const found = new Map<string, Plugged>();
+  const ending = (machine: Machine) => Number(machine.desired === "terminated");
+  const machines = world.machines.filter(({ vpcId }) => vpcId === vpc.id);
+  for (const machine of machines.sort((a, b) => ending(a) - ending(b))) {
+    const namespace = machineNamespace(machine.id);
+    const incarnation = statSync(`/run/netns/${namespace}`, { throwIfNoEntry: false })?.ino;
+    if (incarnation === undefined) continue;
+    machine.interfaceIds.forEach((id, index) => {
+      const each = vpc.interfaces.find((candidate) => candidate.id === id);
+      if (!each || found.has(id)) return;
+      const name = linkName(index);
+      found.set(id, { interface: each, namespace, incarnation, name, first: index === 0 });
+    });
+  }
+  return [...found.values()];
 }
 
 function rootOf(disk: Disk, observed: Record<string, ObservedMachine>): string | undefined {

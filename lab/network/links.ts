@@ -23,8 +23,11 @@ export interface LinkState {
   addresses: string[];
 }
 
-/** Lines for `ip -batch`, by namespace: the router's are to be run first. */
+/** What to do in the router's namespace and in those of machines, in this order. */
 export interface LinkPlan {
+  /** Links to delete; one whose machine's namespace is just going away may be gone already. */
+  surplus: string[];
+  /** Lines for `ip -batch`. */
   router: string[];
   machines: Map<string, string[]>;
 }
@@ -55,7 +58,7 @@ export function planLinks(
   plugged: readonly Plugged[],
   actual: readonly LinkState[],
 ): LinkPlan {
-  const plan: LinkPlan = { router: [], machines: new Map() };
+  const plan: LinkPlan = { surplus: [], router: [], machines: new Map() };
   planLoopback(vpc, actual, plan);
   const wanted = new Map(plugged.map((each) => [vethName(each.interface.id), each]));
   const standing = new Set<string>();
@@ -63,7 +66,7 @@ export function planLinks(
     if (!name.startsWith("v-")) continue;
     const each = wanted.get(name);
     if (each && alias === signature(vpc, each)) standing.add(name);
-    else plan.router.push(`link del ${name}`);
+    else plan.surplus.push(name);
   }
   for (const [veth, each] of wanted) if (!standing.has(veth)) planLink(vpc, each, veth, plan);
   return plan;
@@ -112,7 +115,8 @@ function planLink(vpc: Vpc, each: Plugged, veth: string, plan: LinkPlan): void {
 function signature(vpc: Vpc, each: Plugged): string {
   const { address, mac } = each.interface;
   const { cidr } = subnetOf(vpc, each.interface);
-  return [each.namespace, each.name, address, cidr, mac, each.first ? "first" : "more"].join(",");
+  const { namespace, incarnation, name, first } = each;
+  return [namespace, incarnation, name, address, cidr, mac, first ? "first" : "more"].join(",");
 }
 
 function subnetOf(vpc: Vpc, each: Interface): { cidr: string } {

@@ -68,6 +68,9 @@ export class Router {
     const plan = planLinks(vpc, plugged, links);
     // Rules stand before anything can send, and links to machines come last.
     await this.#applyRules(vpc);
+    for (const name of plan.surplus) {
+      await execa("ip", ["-n", this.#namespace, "link", "del", name], { reject: false });
+    }
     await ipBatch(plan.router, this.#namespace);
     await this.#applyNames(vpc, region);
     await this.#applyProxy(vpc);
