@@ -1,0 +1,62 @@
+import type { Facts } from "../../../scripts/agent/plan";
+import type { Marker } from "../../../scripts/agent/marker";
+import type { ClusterRecord, RecordView } from "../../../scripts/agent/record";
+
+/** Facts of an ordinary member, from which each test departs in one point. */
+
+export const clusterUid = "3f6f2f0e-6d7c-4d55-9a55-0d3c3a1f7b11";
+
+export const volumes = { m1: "vol-0000000a", m2: "vol-0000000b", m3: "vol-0000000c" } as const;
+
+export function record(changes: Partial<ClusterRecord> = {}): ClusterRecord {
+  return {
+    clusterUid,
+    generation: 1,
+    token: "test-1",
+    epoch: 1,
+    phase: "open",
+    initial: ["m1", "m2", "m3"],
+    roster: (["m1", "m2", "m3"] as const).map((name, at) => ({
+      name,
+      address: `10.42.${at}.10`,
+      volumeId: volumes[name],
+    })),
+    joined: ["m1", "m2", "m3"],
+    formed: true,
+    source: { kind: "new" },
+    nonce: "11111111-2222-4333-8444-555555555555",
+    ...changes,
+  };
+}
+
+export const present = (changes: Partial<ClusterRecord> = {}): RecordView => ({
+  kind: "present",
+  record: record(changes),
+  etag: '"1"',
+});
+
+export const unreachable: RecordView = { kind: "unreachable", reason: "503 SlowDown" };
+
+export const absent: RecordView = { kind: "absent" };
+
+export function marker(changes: Partial<Marker> = {}): Marker {
+  return {
+    clusterUid,
+    member: "m1",
+    volumeId: volumes.m1,
+    generation: 1,
+    instanceId: "i-0000000a",
+    ...changes,
+  };
+}
+
+export function facts(changes: Partial<Facts> = {}): Facts {
+  return {
+    self: { member: "m1", volumeId: volumes.m1, instanceId: "i-0000000a", firstMember: true },
+    disk: { kind: "data", marker: marker() },
+    record: present(),
+    someoneAnswers: false,
+    quorumAnswers: false,
+    ...changes,
+  };
+}
