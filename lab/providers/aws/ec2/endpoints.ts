@@ -1,7 +1,7 @@
 import { flag, set, text } from "../../shared/schema.ts";
 import { awsResource, difference, fromTagList, given, single } from "../awsResource.ts";
 import { arn } from "../environment.ts";
-import { until } from "../waiting.ts";
+import { unlessMissing, until } from "../waiting.ts";
 import { retagEc2, tagSpecifications } from "./common.ts";
 
 /** aws.ec2.VpcEndpoint, of gateway or interface type */
@@ -98,11 +98,11 @@ export const vpcEndpoint = awsResource({
       throw new Error(`deleting VPC endpoint ${id}: ${failure.Code}: ${failure.Message}`);
     }
     await until(`VPC endpoint ${id} to go`, context, 10 * 60, async () => {
-      const { VpcEndpoints } = await ec2.describeVpcEndpoints({
-        Filters: [{ Name: "vpc-endpoint-id", Values: [id] }],
-      });
-      const left = VpcEndpoints?.filter(({ State }) => State?.toLowerCase() !== "deleted") ?? [];
-      return left.length === 0 ? true : undefined;
+      const found = await unlessMissing(["InvalidVpcEndpointId.NotFound"], () =>
+        ec2.describeVpcEndpoints({ VpcEndpointIds: [id] }),
+      );
+      const state = single(found?.VpcEndpoints)?.State?.toLowerCase() ?? "deleted";
+      return state === "deleted" ? true : undefined;
     });
   },
 });
