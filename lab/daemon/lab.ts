@@ -119,7 +119,12 @@ export class Lab {
       return answer ?? this.assembly.front.handle(request);
     };
     this.servers.push(await listen({ port: frontPort }, handler, log));
-    if (sockets !== undefined)
-      this.servers.push(await listen({ socket: sockets.front }, handler, log));
+    if (sockets !== undefined) {
+      const imds = this.imds();
+      this.servers.push(
+        await listen({ socket: sockets.front }, handler, log),
+        await listen({ socket: sockets.imds }, (request) => imds.handle(request), log),
+      );
+    }
   }
 }
