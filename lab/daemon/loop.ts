@@ -137,8 +137,10 @@ export class Loop {
   }
 
   private async pause(): Promise<void> {
+    const due = (this.parts.engine.nextDue() ?? Infinity) - Date.now();
+    const period = this.isMoving() ? busyPeriodMs : periodMs;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, this.isMoving() ? busyPeriodMs : periodMs);
+      const timer = setTimeout(resolve, Math.max(20, Math.min(period, due)));
       this.wake = () => {
         clearTimeout(timer);
         resolve();

@@ -159,8 +159,14 @@ before(async () => {
 });
 after(() => lab.stop());
 
-/** The group's machine in service, once there is one other than those given. */
+/** The group's machine in service, once there is one other than those given, and the daemon knows it. */
 async function machine(...not: string[]): Promise<string> {
+  const id = await inService(...not);
+  await eventually(() => lab.lab.loop.world?.machines.find((one) => one.id === id));
+  return id;
+}
+
+async function inService(...not: string[]): Promise<string> {
   return eventually(async () => {
     const { AutoScalingInstances = [] } = await aws.autoscaling.send(
       new DescribeAutoScalingInstancesCommand({}),

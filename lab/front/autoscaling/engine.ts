@@ -53,6 +53,14 @@ export class GroupEngine {
     this.save();
   }
 
+  /** When the next launch that has failed before may be tried again (milliseconds since 1970), if one waits. */
+  nextDue(): number | undefined {
+    const due = [...this.groups.values()]
+      .filter((group) => group.failedLaunches > 0 && !group.deleting)
+      .map((group) => group.nextLaunchAt);
+    return due.length === 0 ? undefined : Math.min(...due);
+  }
+
   /** Lets every group take its next steps. Calls while one is under way lead to one more round, not to two at once. */
   async tick(): Promise<void> {
     if (this.running !== undefined) {
