@@ -120,7 +120,12 @@ export async function inspectFolder(mountPoint: string): Promise<Disk> {
       return { kind: "unknown", reason: "etcd's data, but no marker that says whose" };
     }
     const held = await readIfThere(at(paths.held));
-    return { kind: "data", marker, ...(held === undefined ? {} : { held: Number(held) }) };
+    if (held === undefined) {
+      return { kind: "data", marker };
+    }
+    return /^\d{1,15}\n?$/.test(held)
+      ? { kind: "data", marker, held: Number(held) }
+      : { kind: "unknown", reason: "the epoch for which the data is held cannot be read" };
   }
   if (marker === undefined && intent === undefined && inside.length > 0) {
     return { kind: "unknown", reason: `files without a marker: ${inside.slice(0, 3).join(", ")}` };

@@ -56,5 +56,5 @@ export async function syncFolder(folder: string): Promise<void> {
 
 /** Whether an error is a system error with this code. */
 export function isErrno(error: unknown, code: string): boolean {
-  return error instanceof Error && "code" in error && error.code === code;
+  return typeof error === "object" && error !== null && "code" in error && error.code === code;
 }

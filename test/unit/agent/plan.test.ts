@@ -124,7 +124,7 @@ describe("the table of the boot", () => {
 
     it("that was in use forms nothing without a record", () => {
       expect(decide({ disk: used, record: absent })).toBe("wait:record");
-      expect(decide({ disk: { ...blank, intent } as Disk, record: absent })).toBe("wait:record");
+      expect(decide({ disk: { ...blank, intent }, record: absent })).toBe("wait:record");
     });
 
     it("forms as one of initial, once", () => {
