@@ -51,5 +51,6 @@ export const addresses = {
   resolver: "169.254.169.253",
   awsApi: "198.51.100.10",
   s3: "198.51.100.11",
-  elasticIpRange: "203.0.113.0/24",
+  // Not a documentation range: sandboxes give those to their package mirrors, which the host must still reach.
+  elasticIpRange: "198.19.0.0/24",
 } as const;

@@ -1,10 +1,11 @@
+import { readFileSync } from "node:fs";
 import { execa } from "execa";
 import { labMarks } from "../machines/marks.ts";
 import { addresses } from "../paths.ts";
 import { bounds, overlap, toAddress } from "./ranges.ts";
 
 /** Range of the links between the host and the routers, four addresses each (RFC 2544: used by no network). */
-const linkRange = "198.18.0.0/15";
+const linkRange = "198.18.0.0/16";
 
 /** Loses against every route the host may have for the same range. */
 const lastResort = 4_000_000_000;
@@ -88,14 +89,18 @@ export async function applyHostRoutes(
 ): Promise<void> {
   const present = await allRoutes();
   const own = present.filter(isOurs);
-  const foreign = present.filter((route) => !isOurs(route) && route.dst !== "default");
+  const foreign = [
+    ...present.filter((route) => !isOurs(route)).map(({ dst }) => dst),
+    // Reached by the default route, so no route of their own shows that they must stay reachable.
+    ...nameservers(),
+  ].filter((range) => range !== "default" && range !== "0.0.0.0/0");
   const lines: string[] = [];
   const protocol = `proto ${labMarks().routeProtocol}`;
   const wantedRanges = [...new Set([...ranges, addresses.elasticIpRange])];
   for (const range of wantedRanges) {
-    const owner = foreign.find(({ dst }) => overlap(dst, range));
+    const owner = foreign.find((each) => overlap(each, range));
     const standing = own.some(({ type, dst }) => type === "unreachable" && dst === range);
-    if (owner && !standing) log(`the host has a route to ${owner.dst}: ${range} is not shut off`);
+    if (owner !== undefined && !standing) log(`the host uses ${owner}: ${range} is not shut off`);
     else if (!standing)
       lines.push(`route add unreachable ${range} metric ${lastResort} ${protocol}`);
   }
@@ -125,6 +130,18 @@ export async function labRoutes(): Promise<string[]> {
         ? `unreachable ${dst} metric ${lastResort} ${protocol}`
         : `${dst} ${protocol}`,
     );
+}
+
+/** The host's own resolvers. */
+function nameservers(): string[] {
+  try {
+    const text = readFileSync("/etc/resolv.conf", "utf8");
+    return [...text.matchAll(/^nameserver\s+(\d+\.\d+\.\d+\.\d+)\s*$/gm)].map(
+      ([, address]) => address ?? "",
+    );
+  } catch {
+    return [];
+  }
 }
 
 async function allRoutes(): Promise<Route[]> {

@@ -19,7 +19,7 @@ import { inside, must, run, waitFor, type Outcome } from "./support.ts";
 process.env["ETCD_LAB_NAME"] = "t";
 const state = mkdtempSync(join(tmpdir(), "ecl-machines-"));
 const world: World = smallWorld();
-const publicAddress = "203.0.113.211";
+const publicAddress = "198.19.255.211";
 const servers: Server[] = [];
 let paths: ConstructorParameters<typeof Reconciler>[0];
 let lab: Reconciler;

@@ -40,7 +40,7 @@ export function smallWorld(): World {
     subnetId: "subnet-public",
     address: "10.97.0.10",
     securityGroupIds: ["sg-bastion"],
-    publicAddress: "203.0.113.211",
+    publicAddress: "198.19.255.211",
   });
   const member = machineWith("member", {
     subnetId: "subnet-private",

@@ -86,7 +86,7 @@ function sampleVpc(): Vpc {
         address: "10.42.128.5",
         mac: "02:00:00:00:00:01",
         securityGroupIds: ["sg-bastion"],
-        publicAddress: "203.0.113.7",
+        publicAddress: "198.19.0.7",
         machineId: "i-b",
       },
       {
