@@ -1,4 +1,4 @@
-import { chown, mkdir, rename, rm } from "node:fs/promises";
+import { chmod, chown, mkdir, rename, rm } from "node:fs/promises";
 
 import type { MemberConfig } from "../../components/plan/memberConfig";
 import type { pkiFiles } from "../../components/plan/machinePaths";
@@ -47,7 +47,8 @@ export async function installPki(clients: AwsClients, config: MemberConfig): Pro
     agentCertificate: certificates.agent,
     agentKey,
   };
-  await mkdir(paths.pki, { recursive: true, mode: 0o750 });
+  await mkdir(paths.pki, { recursive: true });
+  await chmod(paths.pki, 0o750);
   await chown(paths.pki, 0, owner.gid);
   let changed = false;
   for (const [what, path] of Object.entries(paths.pkiFiles)) {
@@ -58,10 +59,15 @@ export async function installPki(clients: AwsClients, config: MemberConfig): Pro
 }
 
 const hostKeyFile = "/etc/ssh/ssh_host_ed25519_key";
+/**
+ * No penalties: everybody comes from the bastion's address, and the wait for this very sshd, which asks for its key and leaves, would
+ * lock out the commands that follow. The security group lets nobody else in.
+ */
 const sshdSettings = `HostKey ${hostKeyFile}
 PermitRootLogin no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
+PerSourcePenalties no
 `;
 
 /**
