@@ -39,7 +39,7 @@ deadline=$(( $(date +%s) + ${timeoutSeconds} ))
 expected='${address} ${key}'
 seen=nothing
 while [ "$(date +%s)" -lt "$deadline" ]; do
-  answer=$(ssh-keyscan -T 2 -t ed25519 ${address} 2>/dev/null || true)
+  answer=$(ssh-keyscan -q -T 2 -t ed25519 ${address} 2>/dev/null || true)
   if [ "$answer" = "$expected" ]; then
     echo '{"member":"${member}","sshd":"ready"}'
     exit 0

@@ -4,7 +4,7 @@ deadline=$(( $(date +%s) + 600 ))
 expected='10.42.0.11 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample'
 seen=nothing
 while [ "$(date +%s)" -lt "$deadline" ]; do
-  answer=$(ssh-keyscan -T 2 -t ed25519 10.42.0.11 2>/dev/null || true)
+  answer=$(ssh-keyscan -q -T 2 -t ed25519 10.42.0.11 2>/dev/null || true)
   if [ "$answer" = "$expected" ]; then
     echo '{"member":"m1","sshd":"ready"}'
     exit 0
