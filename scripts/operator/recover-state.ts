@@ -10,6 +10,7 @@ import {
   type Settlement,
   type StateResource,
 } from "./lib/deployment.ts";
+import { backendFolder, brokenSideFiles, removeSideFiles } from "./lib/fileBackend.ts";
 import { finders, keysOf, wantedTags, type Search } from "./lib/find.ts";
 import { clusterTag, isMadeByCluster, taggedThings, type Tagged } from "./lib/inventory.ts";
 import { main, options } from "./lib/main.ts";
@@ -80,14 +81,25 @@ function knownIds(resources: readonly StateResource[]): Set<string> {
   return new Set(resources.flatMap(({ id }) => (id === undefined ? [] : [id])));
 }
 
-/** Names of the clusters that the state speaks of. */
-function clustersIn(checkpoint: Checkpoint): string[] {
+/** Names of the clusters that the state speaks of, and the stack's setting: a killed first `up` may have no state yet. */
+async function clustersOf(checkpoint: Checkpoint): Promise<string[]> {
   const all = [
     ...resourcesOf(checkpoint),
     ...pendingOperations(checkpoint).map(({ resource }) => resource),
   ];
   const names = all.flatMap((resource) => wantedTags(resource)[clusterTag] ?? []);
-  return [...new Set(names)];
+  const setting = await pulumi("config", "get", "etcd-cluster:clusterName").catch(() => "");
+  return [...new Set([...names, setting.trim()])].filter((name) => name !== "");
+}
+
+/** What a kill in the middle of a write leaves of the file backend's side files. False: nothing can be read before --apply. */
+function settleBackend(apply: boolean): boolean {
+  const folder = backendFolder(process.env["PULUMI_BACKEND_URL"]);
+  const broken = folder === undefined ? [] : brokenSideFiles(folder);
+  for (const path of broken)
+    say(`${path} was being written: ${apply ? "removed" : "to be removed"}`);
+  if (apply) removeSideFiles(broken);
+  return apply || broken.length === 0;
 }
 
 /** No engine may live; plugins that outlived theirs are ended, or named in a dry run. */
@@ -132,6 +144,10 @@ async function recover(): Promise<number> {
   }
   const apply = values.apply && !values["dry-run"];
   await settleProcesses(apply);
+  if (!settleBackend(apply)) {
+    say("the state cannot be read before that; --apply does it, and says what else there is");
+    return 1;
+  }
   if (apply) {
     // Takes away the lock that the killed process left, and does nothing when there is none.
     await pulumi("cancel", "--yes");
@@ -142,7 +158,7 @@ async function recover(): Promise<number> {
   const creates = operations.filter(({ type }) => type === "creating");
   const known = knownIds(resourcesOf(checkpoint));
   const client = new EC2Client();
-  const clusters = clustersIn(checkpoint);
+  const clusters = await clustersOf(checkpoint);
   const tagged = (
     await Promise.all(clusters.map((cluster) => taggedThings(client, cluster)))
   ).flat();

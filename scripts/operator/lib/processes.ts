@@ -19,7 +19,16 @@ export function kindOf(argv: readonly string[]): PulumiProcess["kind"] | undefin
   return engineAddress && program === "node" ? "plugin" : undefined;
 }
 
-/** Processes of Pulumi whose working directory is this project. Only of this machine: a lock says which machine took it. */
+/** Value of a variable in an environment as /proc shows it; undefined when it is not set. */
+export function variable(environment: string, name: string): string | undefined {
+  const line = environment.split("\0").find((each) => each.startsWith(`${name}=`));
+  return line?.slice(name.length + 1);
+}
+
+/**
+ * Processes of Pulumi that may be working on this project's stacks: their working directory is the project's, and they keep their
+ * state where we do. Only of this machine.
+ */
 export function pulumiProcesses(folder: string): PulumiProcess[] {
   const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
   return pids.flatMap((name): PulumiProcess[] => {
@@ -27,6 +36,10 @@ export function pulumiProcesses(folder: string): PulumiProcess[] {
       const argv = readFileSync(`/proc/${name}/cmdline`, "utf8").split("\0").slice(0, -1);
       const kind = kindOf(argv);
       if (kind === undefined || readlinkSync(`/proc/${name}/cwd`) !== folder) return [];
+      const environment = readFileSync(`/proc/${name}/environ`, "utf8");
+      if (variable(environment, "PULUMI_BACKEND_URL") !== process.env["PULUMI_BACKEND_URL"]) {
+        return [];
+      }
       return [{ pid: Number(name), kind, command: argv.slice(0, 3).join(" ") }];
     } catch {
       // Ended meanwhile, or another user's.
