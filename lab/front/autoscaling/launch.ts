@@ -57,6 +57,7 @@ export function runRequest(group: Group, template: LaunchTemplateVersion): RunIn
       NetworkInterfaceId !== undefined || SubnetId !== undefined,
   );
   const subnetId = onInterface ? undefined : subnets[0];
+  const zone = subnets.length === 0 ? group.availabilityZones[0] : undefined;
   return {
     MinCount: 1,
     MaxCount: 1,
@@ -64,6 +65,8 @@ export function runRequest(group: Group, template: LaunchTemplateVersion): RunIn
     InstanceType: data.InstanceType,
     KeyName: data.KeyName,
     UserData: data.UserData,
+    // A group that names zones instead of subnets launches there; moto does not look at the interface for it.
+    Placement: { ...data.Placement, AvailabilityZone: zone },
     EbsOptimized: data.EbsOptimized,
     DisableApiTermination: data.DisableApiTermination,
     DisableApiStop: data.DisableApiStop,
