@@ -12,6 +12,8 @@ import {
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { ip } from "../network/host.ts";
+import { parseLinks } from "../network/links.ts";
 import type { Machine, ObservedMachine } from "../world.ts";
 import {
   createGroup,
@@ -31,7 +33,7 @@ const guardScript = fileURLToPath(new URL("guard.sh", import.meta.url));
 const guards = "guards";
 
 /** How long a machine may take to shut down before it is switched off. */
-const graceSeconds = 8;
+const graceSeconds = 20;
 
 /** The network namespace of a machine. */
 export function machineNamespace(id: string): string {
@@ -58,8 +60,11 @@ export class Machines {
   readonly #layers: readonly string[];
   readonly #watched = new Map<string, Watched>();
 
+  readonly #log: (line: string) => void;
+
   /** `folder`: where machines live; `layers`: read-only root layers, the topmost first. */
-  constructor(folder: string, layers: readonly string[]) {
+  constructor(folder: string, layers: readonly string[], log: (line: string) => void) {
+    this.#log = log;
     this.#folder = folder;
     this.#layers = layers;
     mkdirSync(folder, { recursive: true });
@@ -140,7 +145,7 @@ export class Machines {
     if (guard === 0 && Date.now() - started < 5000) return { state: "booting" };
     const at = new Date().toISOString();
     writeFileSync(join(folder, "exit"), JSON.stringify({ code: 137, at }));
-    void killGroup(id);
+    this.#switchOff(id);
     return { state: "exited", exitedAt: at };
   }
 
@@ -156,12 +161,19 @@ export class Machines {
       powerOff(leaderPid);
     } else if (Date.now() - (watched.stopAskedAt ?? 0) > graceSeconds * 1000) {
       // Also a machine that has no process 1 yet: there is nobody to ask.
-      void killGroup(id);
+      this.#switchOff(id);
     }
   }
 
-  /** Switches the machine off as a power cut of the host would: container gone, nothing answers any more. */
+  /**
+   * Switches the machine off as a power cut of its host would. Its links go first: the kernel would otherwise
+   * close the dying processes' connections in order, and nobody would have to notice a silent death.
+   */
   async kill(id: string): Promise<void> {
+    const namespace = machineNamespace(id);
+    for (const { name } of parseLinks(await ip("-n", namespace, "-j", "addr", "show"))) {
+      if (name !== "lo") await ip("-n", namespace, "link", "set", name, "down");
+    }
     await killGroup(id);
   }
 
@@ -176,6 +188,13 @@ export class Machines {
   /** Whether nothing of the machine runs any more. */
   isDead(id: string): boolean {
     return processesOf(id).length === 0;
+  }
+
+  /** In the background; whether it is off shows when it is observed next. */
+  #switchOff(id: string): void {
+    killGroup(id).catch((error: unknown) => {
+      this.#log(String(error));
+    });
   }
 
   /** Process 1 of a machine: the child of the container manager that is number 1 in its own namespace. */

@@ -107,7 +107,7 @@ export class Reconciler {
     this.#certificate = authority.serverFile;
     this.#region = region;
     this.#parts = {
-      machines: new Machines(join(state, "machines"), [layer, image]),
+      machines: new Machines(join(state, "machines"), [layer, image], this.#log),
       disks: new Disks(join(state, "disks")),
     };
     // Routers of a daemon before this one are known by their folders, so that they can be removed too.

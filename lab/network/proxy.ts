@@ -29,7 +29,7 @@ export function renderProxy(vpc: Vpc, places: ProxyPlaces): string {
     "global",
     `  stats socket ${places.statistics} mode 600 level operator`,
     "  nbthread 1",
-    "  maxconn 4000",
+    "  maxconn 1000",
     // Connections through a replaced configuration live on for a while, as flows of a real balancer do.
     "  hard-stop-after 120s",
     "  ssl-default-bind-options ssl-min-ver TLSv1.2",

@@ -264,6 +264,13 @@ test("a volume is attached hot and its data outlives a killed machine", async (t
   t.diagnostic(`killed in ${(performance.now() - started).toFixed(0)} ms`);
   const dead = await until("the death", ({ machines }) => machines["i-member"]?.state === "exited");
   assert.ok(dead.machines["i-member"]?.exitedAt);
+  const silent = await within(
+    "i-bastion",
+    "python3",
+    "-c",
+    'import socket; socket.create_connection(("10.97.1.10", 22), 1)',
+  );
+  assert.match(silent.stderr, /timed out/, "the dead do not answer with resets");
   // The group's replacement, with the same interface and the same volume.
   const next = {
     ...world.machines[1],
