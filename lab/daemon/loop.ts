@@ -106,20 +106,26 @@ export class Loop {
   }
 
   private async run(): Promise<void> {
-    while (!this.stopping) {
+    while (!this.hasEnded()) {
+      let failed = false;
       try {
         await this.settle();
         await this.round();
         this.lastError = "";
       } catch (error) {
+        failed = true;
         const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
         // The same fault every two seconds is one line, not a full log.
         if (text !== this.lastError) this.parts.log(`daemon: ${text}`);
         this.lastError = text;
       }
-      if (this.isStale() || this.stopping) continue;
-      await this.pause();
+      if (!this.hasEnded() && (failed || !this.isStale())) await this.pause();
     }
+  }
+
+  /** A function, because `stop` is called while a round waits. */
+  private hasEnded(): boolean {
+    return this.stopping;
   }
 
   private isStale(): boolean {

@@ -172,7 +172,7 @@ function withPlainBody(call: Call): Call {
   delete headers["x-amz-content-sha256"];
   delete headers["x-amz-decoded-content-length"];
   delete headers["x-amz-trailer"];
-  const encoding = String(headers["content-encoding"] ?? "")
+  const encoding = (headers["content-encoding"] ?? "")
     .split(",")
     .map((part) => part.trim())
     .filter((part) => part !== "" && part !== "aws-chunked")

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { openSync, closeSync } from "node:fs";
 import { Agent, request as httpRequest, type OutgoingHttpHeaders } from "node:http";
+import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { setTimeout as sleep } from "node:timers/promises";
 import { protocols, type Answer, type Call } from "./call.ts";
@@ -41,6 +42,7 @@ export class Moto {
     readonly port: number;
     readonly logFile: string;
   }): Promise<Moto> {
+    await mustBeFree(options.port);
     const log = openSync(options.logFile, "a");
     const child = spawn(
       options.python ?? "python3",
@@ -172,6 +174,16 @@ export class Moto {
       outgoing.end(body);
     });
   }
+}
+
+/** Another lab's moto on our port would answer in ours' stead. */
+async function mustBeFree(port: number): Promise<void> {
+  const probe = createServer();
+  await new Promise<void>((resolve, reject) => {
+    probe.once("error", reject);
+    probe.listen(port, "127.0.0.1", resolve);
+  });
+  await new Promise((resolve) => probe.close(resolve));
 }
 
 function withoutPresigning(target: string): string {

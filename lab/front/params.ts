@@ -30,8 +30,8 @@ export class Params {
         for (const [key, item] of Object.entries(value)) {
           walk(item, path === "" ? key : `${path}.${key}`);
         }
-      } else if (value !== undefined && value !== null) {
-        values.set(path, String(value as string | number | boolean));
+      } else if (["string", "number", "boolean"].includes(typeof value)) {
+        values.set(path, `${value as string | number | boolean}`);
       }
     };
     walk(document, "");

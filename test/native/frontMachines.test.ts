@@ -231,7 +231,9 @@ describe("an auto scaling group of one", () => {
     assert.equal(instance.PrivateIpAddress, face.address);
     assert.equal(instance.MetadataOptions?.HttpTokens, "required");
     assert.equal(instance.KeyName, "operator");
-    const tags = Object.fromEntries((instance.Tags ?? []).map(({ Key, Value }) => [Key, Value]));
+    const tags: Record<string, string | undefined> = Object.fromEntries(
+      (instance.Tags ?? []).map(({ Key = "", Value }) => [Key, Value]),
+    );
     assert.equal(tags["member"], "m1");
     assert.equal(tags["from-group"], "yes");
     assert.equal(tags["aws:autoscaling:groupName"], "g-m1");

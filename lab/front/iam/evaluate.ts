@@ -126,14 +126,12 @@ const negations: Readonly<Record<string, string>> = {
 };
 
 function substituted(value: string, context: AccessRequest["context"]): string | undefined {
-  let missing = false;
-  const text = value.replace(/\$\{([^}]*)\}/g, (_, name: string) => {
-    if (name === "*" || name === "?" || name === "$") return name;
-    const found = context[name.toLowerCase()]?.[0];
-    if (found === undefined) missing = true;
-    return found ?? "";
-  });
-  return missing ? undefined : text;
+  const known = (name: string): string | undefined =>
+    ["*", "?", "$"].includes(name) ? name : context[name.toLowerCase()]?.[0];
+  const names = [...value.matchAll(/\$\{([^}]*)\}/g)].map(([, name = ""]) => name);
+  return names.some((name) => known(name) === undefined)
+    ? undefined
+    : value.replace(/\$\{([^}]*)\}/g, (_, name: string) => known(name) ?? "");
 }
 
 function holds(condition: Condition, context: AccessRequest["context"]): boolean {

@@ -8,19 +8,21 @@ what moto itself would do wrong, most of them about an instance's end, which in 
 * Balancers are network load balancers (the front refuses others), and their ARNs say so.
 * Bucket policies are evaluated by the front, with their conditions. moto's own evaluation ignores conditions, so that a statement
   that denies what does not come over TLS denies everything.
+* Listing the versions of a bucket does not copy every object's content, which takes seconds and fails when one goes meanwhile.
 * A terminated instance gives back the interfaces that outlive it. moto keeps them attached for ever.
 """
 
 from __future__ import annotations
 
 import sys
+from tempfile import SpooledTemporaryFile
 from typing import Any
 
 import moto.elbv2.models
 from flask import request
 from moto.ec2.models.instances import Instance, InstanceState
 from moto.iam.access_control import PermissionResult
-from moto.s3.models import FakeBucket
+from moto.s3.models import FakeBucket, FakeKey
 from moto.server import main
 
 _finish_in_moto = Instance.terminate
@@ -68,7 +70,18 @@ def _left_to_the_front(self: FakeBucket, action: str, resource: str) -> Permissi
     return PermissionResult.NEUTRAL
 
 
+def _listed_copy(self: FakeKey, memo: dict[int, Any]) -> FakeKey:
+    copied = FakeKey.__new__(FakeKey)
+    self.etag  # computed from the content once, and then remembered
+    copied.__dict__.update(self.__dict__)
+    copied._value_buffer = SpooledTemporaryFile()
+    copied.multipart = None
+    copied.disposed = True
+    return copied
+
+
 moto.elbv2.models.make_arn_for_load_balancer = _network_arn
+FakeKey.__deepcopy__ = _listed_copy
 FakeBucket.get_permission = _left_to_the_front
 Instance.terminate = _terminate
 Instance.private_ip = _first_interface_property("private_ip_address")

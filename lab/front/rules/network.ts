@@ -1,4 +1,5 @@
 import {
+  DeleteNetworkInterfaceCommand,
   DescribeAddressesCommand,
   DescribeInternetGatewaysCommand,
   DescribeNatGatewaysCommand,
@@ -8,6 +9,7 @@ import {
   DescribeSubnetsCommand,
   DescribeVpcEndpointsCommand,
   DescribeVpcsCommand,
+  DisassociateAddressCommand,
 } from "@aws-sdk/client-ec2";
 import type { Call } from "../call.ts";
 import { contains, overlap, parseCidr } from "../cidr.ts";
@@ -246,6 +248,30 @@ export const networkRules: Rules = {
     }
   }),
   "ec2:AssociateAddress": refusing(checkGateway),
+  "ec2:DeleteNatGateway": {
+    // AWS takes the gateway's interface away with it; moto keeps it, and with it the subnet.
+    after: async (answer, call, { records }) => {
+      const ec2 = records.ec2(call.region);
+      const { NatGateways = [] } = await ec2.send(
+        new DescribeNatGatewaysCommand({
+          NatGatewayIds: [call.params.text("NatGatewayId") ?? ""],
+        }),
+      );
+      for (const { NetworkInterfaceId, AllocationId } of NatGateways[0]?.NatGatewayAddresses ??
+        []) {
+        const held = (await publicAddressesOf(call, records)).find(
+          (one) => one.AllocationId === AllocationId,
+        );
+        if (held?.AssociationId !== undefined && held.AssociationId !== "") {
+          await ec2.send(new DisassociateAddressCommand({ AssociationId: held.AssociationId }));
+        }
+        if (NetworkInterfaceId !== undefined) {
+          await ec2.send(new DeleteNetworkInterfaceCommand({ NetworkInterfaceId }));
+        }
+      }
+      return answer;
+    },
+  },
   "ec2:CreateNatGateway": refusing((call) => {
     if (!call.params.has("AllocationId")) {
       throw new AwsError("MissingParameter", "A public NAT gateway needs an AllocationId.");
