@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
 import { test } from "node:test";
 import { debianArchive } from "../../lab/image/mirror.ts";
 import { files, imageKey, packages, sealScript } from "../../lab/image/recipe.ts";
@@ -50,6 +52,12 @@ test("apt's own archive is used, and the security archive is not mistaken for it
 test("the image's key is stable and short enough for a folder's name", () => {
   assert.match(imageKey(), /^[0-9a-f]{16}$/);
   assert.equal(imageKey(), imageKey());
+});
+
+test("shell of the machines passes shellcheck", () => {
+  const guard = join(import.meta.dirname, "../../lab/machines/guard.sh");
+  execFileSync("shellcheck", [guard], { stdio: "pipe" });
+  execFileSync("shellcheck", ["--shell=sh", "-"], { input: sealScript, stdio: "pipe" });
 });
 
 test("the image has what cloud-init and SSH need, and no identity of its own", () => {
