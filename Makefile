@@ -12,7 +12,7 @@ node_modules/.package-lock.json: package-lock.json
 	@npm ci --no-audit --no-fund --loglevel=error >&2
 	@touch $@
 
-.PHONY: help up down env status verify etcdctl ssh logs recover test test-crash clean preflight
+.PHONY: help up down env status verify etcdctl ssh logs recover test test-quick test-crash clean preflight
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -49,6 +49,9 @@ recover: node_modules/.package-lock.json ## after a killed `pulumi up`: dead loc
 
 test: ## what CI runs; ends with "N passed, N failed"
 	@bash scripts/build/test.sh
+
+test-quick: ## the part of it that needs no lab
+	@bash scripts/build/test.sh quick
 
 test-crash: ## `pulumi up` killed at fifteen points, and what is left afterwards
 	@bash scripts/build/test.sh crash

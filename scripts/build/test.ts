@@ -74,9 +74,8 @@ function testFiles(folder: string): string[] {
     .map((name) => join(folder, name));
 }
 
-async function stepsOf(selection: string | undefined): Promise<Step[]> {
-  if (selection === "crash")
-    return [nodeTest("crash", testFiles("test/crash"), ["--test-concurrency=1"])];
+/** Tests that need no machines: minutes rather than a quarter of an hour, and any number at once. */
+async function quickSteps(): Promise<Step[]> {
   return [
     { name: "types of the program", command: ["tsc", "-p", "tsconfig.json"] },
     { name: "types of the lab", command: ["tsc", "-p", "tsconfig.native.json"] },
@@ -89,8 +88,25 @@ async function stepsOf(selection: string | undefined): Promise<Step[]> {
       count: jestCount,
     },
     nodeTest("native tests", testFiles("test/native"), ["--test-concurrency=2"]),
-    nodeTest("lab tests", testFiles("test/lab"), ["--test-concurrency=1"]),
   ];
+}
+
+/** Tests that share the host's one lab: one file after the other, each in a process of its own. */
+function labSteps(folder: string): Step[] {
+  return testFiles(folder).map((file) => nodeTest(file, [file]));
+}
+
+async function stepsOf(selection: string | undefined): Promise<Step[]> {
+  switch (selection) {
+    case undefined:
+      return [...(await quickSteps()), ...labSteps("test/lab")];
+    case "quick":
+      return quickSteps();
+    case "crash":
+      return labSteps("test/crash");
+    default:
+      throw new Error(`there are no "${selection}" tests; there are quick and crash`);
+  }
 }
 
 async function runStep(step: Step): Promise<Count> {
