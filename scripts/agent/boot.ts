@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import type { MemberConfig } from "../../components/plan/memberConfig";
 import { installArtifacts } from "./artifacts";
-import { inspect, prepareBlank, writeIntent, writeMarker } from "./disk";
+import { inspect, makeDataDirectory, prepareBlank, writeIntent, writeMarker } from "./disk";
 import { etcdEnvironmentFile, type StartAs } from "./environment";
 import { agentTls } from "./etcd";
 import { readIfThere, writeDurably } from "./files";
@@ -15,7 +15,15 @@ import { instanceId as askInstanceId } from "./imds";
 import { paths } from "./paths";
 import { plan, type Action, type Facts } from "./plan";
 import { quorumAnswers, someoneAnswers } from "./reach";
-import { createRecord, join, readRecord, type ClusterRecord, type RecordView } from "./record";
+import {
+  createRecord,
+  join,
+  readRecord,
+  type ClusterRecord,
+  type RecordView,
+  type Starting,
+} from "./record";
+import { replaceByLearner } from "./learner";
 import { reasonOf } from "./say";
 import { installPki, openSsh } from "./secrets";
 import { etcdState, startEtcd } from "./service";
@@ -56,6 +64,11 @@ export async function bootLoop(): Promise<never> {
     await sleep(pause * 1000);
   }
 }
+
+const startingOf = ({ member, volume }: MemberConfig): Starting => ({
+  name: member,
+  volumeId: volume.id,
+});
 
 /** The way from a machine that has just started to a running etcd. */
 class Boot {
@@ -136,6 +149,9 @@ class Boot {
       case "formFirst":
         await this.#formFirst(action.record, desired);
         return "again";
+      case "rejoin":
+        await this.#rejoin(action.record, desired);
+        return "again";
       case "start":
         await this.#start(action, desired);
         return "again";
@@ -162,9 +178,30 @@ class Boot {
     };
     await prepareBlank(config);
     await writeIntent(identity);
-    const joined = await join(this.#machine.bucket, config.member, record.generation);
+    const joined = await join(this.#machine.bucket, startingOf(config), record.generation);
     await writeMarker({ ...identity, instanceId: await this.#instanceId() });
     await this.#letGo(desired, joined, "new");
+  }
+
+  /**
+   * No intent here: until the old entry is gone, whoever finds this volume must not take its emptiness for a first start. A marker
+   * without a log says the same as lost data, and leads back here.
+   */
+  async #rejoin(record: ClusterRecord, desired: Desired): Promise<void> {
+    const { config } = desired;
+    await prepareBlank(config);
+    await makeDataDirectory();
+    await writeMarker({
+      clusterUid: record.clusterUid,
+      member: config.member,
+      volumeId: config.volume.id,
+      generation: record.generation,
+      instanceId: await this.#instanceId(),
+    });
+    const current = await join(this.#machine.bucket, startingOf(config), record.generation);
+    await announce({ state: "starting", reason: "re-joins as a learner: its data is gone" });
+    await replaceByLearner(config, current.roster, await agentTls());
+    await this.#letGo(desired, current, "existing");
   }
 
   async #start(action: Extract<Action, { kind: "start" }>, desired: Desired): Promise<void> {
@@ -179,10 +216,8 @@ class Boot {
       await startEtcd();
       return;
     }
-    const { member } = desired.config;
-    const current = record.joined.includes(member)
-      ? record
-      : await join(this.#machine.bucket, member, record.generation);
+    const member = startingOf(desired.config);
+    const current = await join(this.#machine.bucket, member, record.generation);
     await writeMarker({ ...marker, instanceId: await this.#instanceId() });
     // The plan let it start only because the record's epoch is past the one it was held for.
     await rm(paths.held, { force: true });

@@ -139,7 +139,9 @@ function refuseOtherIdentity(old: MemberConfig, desired: MemberConfig): void {
     }
   }
   if (old.volume.id !== desired.volume.id) {
-    throw new Refusal(`${old.member}: exchanging its volume is not a change of settings`);
+    throw new Refusal(
+      `${old.member}: its volume ${old.volume.id} is in use; it is exchanged for ${desired.volume.id} only when etcd is down`,
+    );
   }
 }
 

@@ -51,7 +51,7 @@ export async function inspect(config: MemberConfig): Promise<Disk> {
     const device = devicePath(volumeId);
     const content = await contentOf(device);
     if (content === "nothing") {
-      return { kind: "blank", used: false };
+      return { kind: "blank", formatted: false, used: false };
     }
     if (content !== "ext4") {
       return { kind: "unknown", reason: `${device} holds ${content}` };
@@ -134,6 +134,7 @@ export async function inspectFolder(mountPoint: string): Promise<Disk> {
   // a marker without both means that a log was there once.
   return {
     kind: "blank",
+    formatted: true,
     used: setAside.length > 0 || (marker !== undefined && intent === undefined),
     ...(intent === undefined ? {} : { intent }),
   };
@@ -182,13 +183,18 @@ export async function prepareBlank(config: MemberConfig): Promise<void> {
   await mount(device);
 }
 
-/** Says on the volume that this member is about to be put into `joined`. */
-export async function writeIntent(intent: Intent): Promise<void> {
+/** Makes etcd's data directory on the mounted volume. */
+export async function makeDataDirectory(): Promise<void> {
   const owner = await etcdUser();
   await mkdir(paths.data, { recursive: true, mode: 0o700 });
   await chown(paths.data, owner.uid, owner.gid);
   await chmod(paths.data, 0o700);
   await syncFolder(paths.mount);
+}
+
+/** Says on the volume that this member is about to be put into `joined`. */
+export async function writeIntent(intent: Intent): Promise<void> {
+  await makeDataDirectory();
   await writeDurably(paths.intent, `${JSON.stringify(intent)}\n`);
 }
 

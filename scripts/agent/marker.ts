@@ -29,8 +29,13 @@ export type Intent = z.infer<typeof intentSchema>;
 export type Disk =
   /** EC2 does not give it to us now; it is not blank. */
   | { readonly kind: "notAttachable"; readonly reason: string }
-  /** Provably never written, or a file system of ours without data. `used`: there was data once. */
-  | { readonly kind: "blank"; readonly used: boolean; readonly intent?: Intent }
+  /** No data: provably never written, or (`formatted`) a file system of ours. `used`: there was data once. */
+  | {
+      readonly kind: "blank";
+      readonly formatted: boolean;
+      readonly used: boolean;
+      readonly intent?: Intent;
+    }
   /** A marker and a write-ahead log. */
   | { readonly kind: "data"; readonly marker: Marker; readonly held?: number }
   /** Anything that we did not make or cannot read. */

@@ -1,4 +1,4 @@
-import type { Disk, Intent, Marker } from "./marker";
+import type { Disk, Marker } from "./marker";
 import type { ClusterRecord, RecordView } from "./record";
 
 /**
@@ -29,6 +29,8 @@ export type Action =
   | { readonly kind: "createRecord" }
   /** Say on the volume that this member is about to join, put it into `joined`, then start etcd as one of `initial`. */
   | { readonly kind: "formFirst"; readonly record: ClusterRecord }
+  /** Take the old entry out of etcd's member list, come back as a learner, and start on an empty volume. */
+  | { readonly kind: "rejoin"; readonly record: ClusterRecord }
   /** Start etcd on the data that is there; put this member into `joined` first if it is not. */
   | { readonly kind: "start"; readonly record?: ClusterRecord; readonly marker: Marker }
   /** Nothing to do until something changes; `needs` says what. */
@@ -45,7 +47,7 @@ export type WaitName =
   | "roster"
   | "rollCall"
   | "quorum"
-  | "rejoin"
+  | "leaving"
   | "restore"
   | "olderGeneration";
 
@@ -171,40 +173,39 @@ function planBlankWithRecord(facts: Facts, disk: Blank, record: ClusterRecord): 
       `the volume was about to join the cluster ${disk.intent.clusterUid}, the record is of ${record.clusterUid}`,
     );
   }
-  if (!disk.used && record.initial.includes(self.member) && firstStart(self, disk, record)) {
-    if (entry.volumeId !== self.volumeId) {
-      return refuse(
-        `the roster has ${self.member} with ${entry.volumeId}, this is ${self.volumeId}`,
-      );
-    }
+  if (!disk.used && record.initial.includes(self.member) && firstStart(facts, disk, record)) {
     return record.source.kind === "new"
       ? { kind: "formFirst", record }
       : wait("restore", `the restore of generation ${record.generation} from ${record.source.key}`);
   }
-  return facts.quorumAnswers
-    ? wait(
-        "rejoin",
-        `its removal and re-joining as a learner: ${self.member} started before and its data is gone; the others have a quorum`,
-      )
-    : wait(
-        "quorum",
-        `a quorum of the others, or a roll call: ${self.member} started before and its data is gone`,
-      );
+  if (entry.leaving === true) {
+    return wait("leaving", `its removal: ${self.member} leaves and has no data`);
+  }
+  if (!facts.quorumAnswers) {
+    return wait(
+      "quorum",
+      `a quorum of the others, or a roll call: ${self.member} started before and its data is gone`,
+    );
+  }
+  return !disk.formatted && entry.volumeId === self.volumeId
+    ? refuse(`${self.volumeId} is recorded as in use and is blank; it is not formatted again`)
+    : { kind: "rejoin", record };
 }
 
 /**
  * Whether this would be the identity's first start in the generation: its name is not in `joined`; or it is, and the intent on this
  * very volume says that it was put there before etcd ever ran on it. Anything else might answer for votes that were given before.
  */
-function firstStart(self: Facts["self"], disk: Blank, record: ClusterRecord): boolean {
-  return !record.joined.includes(self.member) || isFor(disk.intent, self, record);
-}
-
-function isFor(intent: Intent | undefined, self: Facts["self"], record: ClusterRecord): boolean {
+function firstStart({ self }: Facts, { intent }: Blank, record: ClusterRecord): boolean {
+  if (!record.joined.includes(self.member)) {
+    return true;
+  }
+  const recorded = record.roster.find(({ name }) => name === self.member)?.volumeId;
   return (
     intent !== undefined &&
     intent.generation === record.generation &&
     intent.member === self.member &&
-    intent.volumeId === self.volumeId
+    intent.volumeId === self.volumeId &&
+    recorded === self.volumeId
   );
 }

@@ -69,6 +69,12 @@ export type RecordView =
 /** Conditions of a put. */
 export type PutCondition = { readonly ifNoneMatch: "*" } | { readonly ifMatch: string };
 
+/** A member about to start, and the volume that it starts on. */
+export interface Starting {
+  readonly name: string;
+  readonly volumeId: string;
+}
+
 /** What the record needs of an object store. Everything unexpected is thrown. */
 export interface ObjectStore {
   /** Content and ETag, or undefined when there is no such object now. */
@@ -123,12 +129,18 @@ export function firstRecord(config: MemberConfig): RecordContent {
   };
 }
 
-/** The record with a name in `joined`; `formed` becomes true in the very put that makes a quorum of `initial`. */
-export function withJoined(record: ClusterRecord, member: string): RecordContent {
-  const joined = record.joined.includes(member) ? record.joined : [...record.joined, member].sort();
+/**
+ * The record with a member in `joined`, with the volume that it starts on; `formed` becomes true in the very put that makes a quorum
+ * of `initial`.
+ */
+export function withJoined(record: ClusterRecord, member: Starting): RecordContent {
+  const joined = [...new Set([...record.joined, member.name])].sort();
   const starters = record.initial.filter((each) => joined.includes(each)).length;
   return {
     ...record,
+    roster: record.roster.map((entry) =>
+      entry.name === member.name ? { ...entry, volumeId: member.volumeId } : entry,
+    ),
     joined,
     formed: record.formed || starters >= quorumOf(record.initial.length),
   };
@@ -175,10 +187,10 @@ export async function changeRecord(
   throw new Error("the cluster record was changed by others twenty times in a row");
 }
 
-/** Puts a name into `joined`, for as long as the generation is the same and open. */
+/** Puts a member into `joined`, for as long as the generation is the same and open. */
 export async function join(
   store: ObjectStore,
-  member: string,
+  member: Starting,
   generation: number,
 ): Promise<ClusterRecord> {
   return changeRecord(store, (record) => {
@@ -187,6 +199,9 @@ export async function join(
         `the cluster record moved on to generation ${record.generation}, ${record.phase}`,
       );
     }
-    return record.joined.includes(member) ? undefined : withJoined(record, member);
+    const entry = record.roster.find(({ name }) => name === member.name);
+    return record.joined.includes(member.name) && entry?.volumeId === member.volumeId
+      ? undefined
+      : withJoined(record, member);
   });
 }

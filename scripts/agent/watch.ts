@@ -5,6 +5,7 @@ import { markerSchema } from "./marker";
 import { agentTls, EtcdEndpoint } from "./etcd";
 import { readIfThere, syncFolder, writeDurably } from "./files";
 import { approvedState, type Machine } from "./machine";
+import { promote } from "./learner";
 import { paths } from "./paths";
 import { readRecord } from "./record";
 import { say } from "./say";
@@ -77,6 +78,18 @@ export class Watch {
     return false;
   }
 
+  async #promote(id: string): Promise<void> {
+    const { config } = await approvedState(this.#machine);
+    const view = await readRecord(this.#machine.bucket);
+    const roster = view.kind === "present" ? view.record.roster : config.initialMembers;
+    const reason = await promote(config, roster, await agentTls(), id);
+    await announce(
+      reason === undefined
+        ? { state: "running" }
+        : { state: "waiting", wait: "caughtUp", reason: `is a learner; no vote yet: ${reason}` },
+    );
+  }
+
   async #noteCommit(): Promise<void> {
     try {
       this.#address ??= (await approvedState(this.#machine)).config.address;
@@ -85,6 +98,10 @@ export class Watch {
       if (status.raftIndex > this.#commit) {
         this.#commit = status.raftIndex;
         await writeDurably(paths.commit, `${status.raftIndex}\n`);
+      }
+      if (status.isLearner) {
+        await this.#promote(status.id);
+        return;
       }
       await announce(
         status.leader === undefined

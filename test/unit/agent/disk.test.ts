@@ -33,27 +33,37 @@ describe("what a mounted volume holds", () => {
   };
 
   it("nothing: blank", async () => {
-    expect(await inspectFolder(folder)).toEqual({ kind: "blank", used: false });
+    expect(await inspectFolder(folder)).toEqual({ kind: "blank", formatted: true, used: false });
     mkdirSync(join(folder, "lost+found"));
     mkdirSync(join(folder, "data"));
-    expect(await inspectFolder(folder)).toEqual({ kind: "blank", used: false });
+    expect(await inspectFolder(folder)).toEqual({ kind: "blank", formatted: true, used: false });
   });
 
   it("an intent alone, or with a marker: etcd never ran here", async () => {
     intend();
-    expect(await inspectFolder(folder)).toEqual({ kind: "blank", used: false, intent });
+    expect(await inspectFolder(folder)).toEqual({
+      kind: "blank",
+      formatted: true,
+      used: false,
+      intent,
+    });
     mark();
-    expect(await inspectFolder(folder)).toEqual({ kind: "blank", used: false, intent });
+    expect(await inspectFolder(folder)).toEqual({
+      kind: "blank",
+      formatted: true,
+      used: false,
+      intent,
+    });
   });
 
   it("a marker without a log: used", async () => {
     mark();
-    expect(await inspectFolder(folder)).toEqual({ kind: "blank", used: true });
+    expect(await inspectFolder(folder)).toEqual({ kind: "blank", formatted: true, used: true });
   });
 
   it("data that was set aside: used", async () => {
     put("set-aside-1-2026/member/wal/0.wal");
-    expect(await inspectFolder(folder)).toEqual({ kind: "blank", used: true });
+    expect(await inspectFolder(folder)).toEqual({ kind: "blank", formatted: true, used: true });
   });
 
   it("a marker and a log: data, and for which epoch it is held", async () => {

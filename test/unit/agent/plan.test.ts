@@ -2,8 +2,9 @@ import type { Disk } from "../../../scripts/agent/marker";
 import { plan, type Action, type Facts } from "../../../scripts/agent/plan";
 import { absent, clusterUid, facts, marker, present, record, unreachable, volumes } from "./facts";
 
-const blank: Disk = { kind: "blank", used: false };
-const used: Disk = { kind: "blank", used: true };
+const blank: Disk = { kind: "blank", formatted: true, used: false };
+const raw: Disk = { kind: "blank", formatted: false, used: false };
+const used: Disk = { kind: "blank", formatted: true, used: true };
 const intent = { clusterUid, member: "m1", volumeId: volumes.m1, generation: 1 };
 const otherUid = "00000000-6d7c-4d55-9a55-0d3c3a1f7b11";
 
@@ -49,9 +50,6 @@ describe("the table of the boot", () => {
         entry.name === "m1" ? { ...entry, volumeId: "vol-0000000f" } : entry,
       );
       expect(decide({ record: present({ roster: other }) })).toBe("refuse");
-      expect(decide({ disk: blank, record: present({ roster: other, joined: [] }) })).toBe(
-        "refuse",
-      );
     });
   });
 
@@ -139,7 +137,7 @@ describe("the table of the boot", () => {
     });
 
     it("goes on with a start that was interrupted before etcd ever ran on this volume", () => {
-      const disk: Disk = { kind: "blank", used: false, intent };
+      const disk: Disk = { kind: "blank", formatted: true, used: false, intent };
       expect(decide({ disk, record: present({ joined: ["m1"] }) })).toBe("formFirst");
     });
 
@@ -148,13 +146,14 @@ describe("the table of the boot", () => {
       ["another member", { ...intent, member: "m2" }],
       ["an older generation", { ...intent, generation: 0 }],
     ])("takes an intent of %s for nothing", (_, other) => {
-      const disk: Disk = { kind: "blank", used: false, intent: other };
+      const disk: Disk = { kind: "blank", formatted: true, used: false, intent: other };
       expect(decide({ disk, record: present() })).toBe("wait:quorum");
     });
 
     it("refuses an intent for another cluster", () => {
       const disk: Disk = {
         kind: "blank",
+        formatted: true,
         used: false,
         intent: { ...intent, clusterUid: otherUid },
       };
@@ -163,10 +162,36 @@ describe("the table of the boot", () => {
 
     it("that was used, or whose member started before, never forms: it re-joins or waits", () => {
       for (const disk of [used, blank]) {
-        expect(decide({ disk, record: present(), quorumAnswers: true })).toBe("wait:rejoin");
+        expect(decide({ disk, record: present(), quorumAnswers: true })).toBe("rejoin");
         expect(decide({ disk, record: present() })).toBe("wait:quorum");
       }
       expect(decide({ disk: used, record: present({ joined: [] }) })).toBe("wait:quorum");
+    });
+
+    it("is never formatted under an id that is recorded as in use; another volume is", () => {
+      const roster = record().roster.map((entry) =>
+        entry.name === "m1" ? { ...entry, volumeId: "vol-0000000f" } : entry,
+      );
+      expect(decide({ disk: raw, record: present(), quorumAnswers: true })).toBe("refuse");
+      expect(decide({ disk: raw, record: present({ roster }), quorumAnswers: true })).toBe(
+        "rejoin",
+      );
+      expect(decide({ disk: raw, record: present({ roster, joined: [] }) })).toBe("formFirst");
+    });
+
+    it("that has an intent, but is not the recorded volume of a member that joined, re-joins", () => {
+      const roster = record().roster.map((entry) =>
+        entry.name === "m1" ? { ...entry, volumeId: "vol-0000000f" } : entry,
+      );
+      const disk: Disk = { kind: "blank", formatted: true, used: false, intent };
+      expect(decide({ disk, record: present({ roster }), quorumAnswers: true })).toBe("rejoin");
+    });
+
+    it("of a leaving member does not re-join", () => {
+      const roster = record().roster.map((entry) => ({ ...entry, leaving: true }));
+      expect(decide({ disk: used, record: present({ roster }), quorumAnswers: true })).toBe(
+        "wait:leaving",
+      );
     });
 
     it("of a member that is not in initial never forms", () => {
@@ -190,9 +215,10 @@ describe("invariants over all combinations", () => {
     { kind: "notAttachable", reason: "r" },
     { kind: "unknown", reason: "r" },
     blank,
+    raw,
     used,
-    { kind: "blank", used: false, intent },
-    { kind: "blank", used: true, intent },
+    { kind: "blank", formatted: true, used: false, intent },
+    { kind: "blank", formatted: true, used: true, intent },
     ...[0, 1].flatMap((generation): Disk[] => [
       { kind: "data", marker: marker({ generation: generation + 1 }) },
       { kind: "data", marker: marker({ generation: generation + 1 }), held: 1 },
@@ -223,7 +249,7 @@ describe("invariants over all combinations", () => {
 
   it("covers enough to mean something", () => {
     expect(all.length).toBeGreaterThan(800);
-    expect(new Set(all.map((each) => plan(each).kind)).size).toBe(5);
+    expect(new Set(all.map((each) => plan(each).kind)).size).toBe(6);
   });
 
   it("never forms anything on a volume that was used, nor without an open record that this generation is new in", () => {

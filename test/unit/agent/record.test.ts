@@ -9,7 +9,7 @@ import {
   type ClusterRecord,
 } from "../../../scripts/agent/record";
 import { config } from "./config";
-import { record } from "./facts";
+import { record, volumes } from "./facts";
 import { FakeStore } from "./fakeStore";
 
 async function current(store: FakeStore): Promise<ClusterRecord> {
@@ -19,6 +19,8 @@ async function current(store: FakeStore): Promise<ClusterRecord> {
   }
   return view.record;
 }
+
+const starting = (name: keyof typeof volumes) => ({ name, volumeId: volumes[name] });
 
 async function fresh(): Promise<FakeStore> {
   const store = new FakeStore();
@@ -112,7 +114,7 @@ describe("writing", () => {
       record: ClusterRecord;
       etag: string;
     };
-    await join(store, "m2", 1);
+    await join(store, starting("m2"), 1);
     expect(await writeRecord(store, read, { ifMatch: etag })).toBe("lost");
     expect((await current(store)).joined).toEqual(["m2"]);
   });
@@ -127,17 +129,30 @@ describe("joining", () => {
       seen.push(formed);
       expect(formed).toBe(joined.length >= 2);
     };
-    await Promise.all(["m1", "m2", "m3"].map((name) => join(store, name, 1)));
+    await Promise.all((["m1", "m2", "m3"] as const).map((name) => join(store, starting(name), 1)));
     expect((await current(store)).joined).toEqual(["m1", "m2", "m3"]);
     expect(seen).toEqual([false, true, true]);
   });
 
   it("again changes nothing", async () => {
     const store = await fresh();
-    await join(store, "m1", 1);
+    await join(store, starting("m1"), 1);
     const { puts } = store;
-    await join(store, "m1", 1);
+    await join(store, starting("m1"), 1);
     expect(store.puts).toBe(puts);
+  });
+
+  it("on another volume notes that volume", async () => {
+    const store = await fresh();
+    await join(store, starting("m1"), 1);
+    await join(store, { name: "m1", volumeId: "vol-0000000f" }, 1);
+    const { joined, roster } = await current(store);
+    expect(joined).toEqual(["m1"]);
+    expect(roster.map(({ volumeId }) => volumeId)).toEqual([
+      "vol-0000000f",
+      volumes.m2,
+      volumes.m3,
+    ]);
   });
 
   it("does not happen in a roll call or in another generation", async () => {
@@ -145,7 +160,7 @@ describe("joining", () => {
       const store = new FakeStore();
       const text = JSON.stringify(record({ joined: [], ...change }));
       await store.put(storage.record, text, { ifNoneMatch: "*" });
-      await expect(join(store, "m1", 1)).rejects.toThrow(/moved on/);
+      await expect(join(store, starting("m1"), 1)).rejects.toThrow(/moved on/);
       expect((await current(store)).joined).toEqual([]);
     }
   });
@@ -153,7 +168,7 @@ describe("joining", () => {
   it("gives up against a store that always refuses", async () => {
     const store = await fresh();
     store.put = () => Promise.resolve("refused");
-    await expect(join(store, "m1", 1)).rejects.toThrow(/twenty times/);
+    await expect(join(store, starting("m1"), 1)).rejects.toThrow(/twenty times/);
   });
 
   it("fails when the store does, and can be repeated", async () => {
@@ -163,9 +178,9 @@ describe("joining", () => {
         throw new Error("503");
       }
     };
-    await expect(join(store, "m1", 1)).rejects.toThrow("503");
+    await expect(join(store, starting("m1"), 1)).rejects.toThrow("503");
     store.before = undefined;
-    expect((await join(store, "m1", 1)).joined).toEqual(["m1"]);
+    expect((await join(store, starting("m1"), 1)).joined).toEqual(["m1"]);
   });
 });
 
