@@ -196,11 +196,14 @@ async function described<T>(doing: string, what: string, call: () => Promise<T>)
   try {
     return await call();
   } catch (error) {
-    const code = codeOf(error);
-    if (!(error instanceof Error) || code === "Error" || error.message.includes(code)) {
+    if (!(error instanceof Error) || !("$metadata" in error)) {
       throw error;
     }
-    throw new Error(`${doing} ${what}: ${code}: ${error.message}`, { cause: error });
+    const { httpStatusCode } = error.$metadata as { httpStatusCode?: number };
+    const status = httpStatusCode === undefined ? "" : ` (HTTP ${httpStatusCode})`;
+    throw new Error(`${doing} ${what}: ${codeOf(error)}: ${error.message}${status}`, {
+      cause: error,
+    });
   }
 }
 

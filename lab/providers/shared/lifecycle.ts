@@ -196,7 +196,11 @@ export async function readResource<E>(
   const drifted: Record<string, Value> = { ...inputs };
   for (const key of Object.keys(resource.fields)) {
     const value = now[key];
-    const changed = importing ? value !== undefined : key in now && !equal(before[key], value);
+    // What the program left to AWS is an output only; what AWS makes of it is no change of an argument.
+    const ownChoice = inputs[key] === undefined && resource.computed.includes(key);
+    const changed = importing
+      ? value !== undefined
+      : key in now && !ownChoice && !equal(before[key], value);
     if (!changed) {
       continue;
     }

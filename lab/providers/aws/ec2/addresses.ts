@@ -15,7 +15,16 @@ const fields = {
 export const eip = awsResource({
   type: "aws:ec2/eip:Eip",
   fields,
-  computed: ["allocationId", "arn", "associationId", "publicIp", "privateIp", "publicDns"],
+  computed: [
+    "allocationId",
+    "arn",
+    "associationId",
+    "instance",
+    "networkInterface",
+    "publicIp",
+    "privateIp",
+    "publicDns",
+  ],
   normalize: (inputs) => ({ domain: "vpc", ...inputs }),
   missing: ["InvalidAllocationID.NotFound", "InvalidAddress.NotFound"],
   busy: { codes: ["AuthFailure", "InvalidIPAddress.InUse"], seconds: 5 * 60 },

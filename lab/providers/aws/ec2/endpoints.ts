@@ -92,18 +92,23 @@ export const vpcEndpoint = awsResource({
   },
   remove: async (id, _state, { aws, context }) => {
     const ec2 = await aws.ec2();
-    const { Unsuccessful } = await ec2.deleteVpcEndpoints({ VpcEndpointIds: [id] });
-    const failure = single(Unsuccessful)?.Error;
-    if (failure !== undefined && failure.Code !== "InvalidVpcEndpoint.NotFound") {
-      throw new Error(`deleting VPC endpoint ${id}: ${failure.Code}: ${failure.Message}`);
-    }
-    await until(`VPC endpoint ${id} to go`, context, 10 * 60, async () => {
+    const gone = async (): Promise<true | undefined> => {
       const found = await unlessMissing(["InvalidVpcEndpointId.NotFound"], () =>
         ec2.describeVpcEndpoints({ VpcEndpointIds: [id] }),
       );
       const state = single(found?.VpcEndpoints)?.State?.toLowerCase() ?? "deleted";
       return state === "deleted" ? true : undefined;
-    });
+    };
+    // An interrupted destroy comes here again.
+    if ((await gone()) === true) {
+      return;
+    }
+    const { Unsuccessful } = await ec2.deleteVpcEndpoints({ VpcEndpointIds: [id] });
+    const failure = single(Unsuccessful)?.Error;
+    if (failure !== undefined && failure.Code !== "InvalidVpcEndpoint.NotFound") {
+      throw new Error(`deleting VPC endpoint ${id}: ${failure.Code}: ${failure.Message}`);
+    }
+    await until(`VPC endpoint ${id} to go`, context, 10 * 60, gone);
   },
 });
 
