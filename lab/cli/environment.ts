@@ -77,12 +77,24 @@ export function regionOf(stack: string): string {
   return typeof region === "string" ? region : defaultRegion;
 }
 
+/** What tells a second lab on this host (a test's) from the first; usually nothing. */
+function secondLab(): Record<string, string> {
+  const names = ["ETCD_LAB_PORT", "ETCD_LAB_NAME"] as const;
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = process.env[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+}
+
 /** Everything that a shell needs for plain `pulumi` against the lab. */
 export function environmentOf(stack: string, engine: string): Record<string, string> {
   const region = regionOf(stack);
   return {
     PATH: [labBin, engine, ...hostPath()].join(":"),
     ETCD_LAB_STATE: labState,
+    ...secondLab(),
     PULUMI_STACK: stack,
     PULUMI_HOME: join(labState, "pulumi-home"),
     PULUMI_BACKEND_URL: `file://${join(labState, "backend")}`,
