@@ -50,8 +50,7 @@ export async function bootLoop(): Promise<never> {
     let pause = waitSeconds;
     try {
       pause = await withLock(async () => {
-        const runs = ["active", "activating"].includes(await etcdState());
-        if (runs && (await readIfThere(paths.permit)) !== undefined) {
+        if (await isUp()) {
           await boot.openSshOnce();
           await watch.round();
           return watchSeconds;
@@ -63,6 +62,18 @@ export async function bootLoop(): Promise<never> {
     }
     await sleep(pause * 1000);
   }
+}
+
+/**
+ * Whether etcd runs, or is on its way with the approved settings. One that does not come up with older settings is looked at anew:
+ * the approved ones may be the repair.
+ */
+async function isUp(): Promise<boolean> {
+  const [permit, approved, applied] = await Promise.all(
+    [paths.permit, paths.approved, paths.applied].map(readIfThere),
+  );
+  const state = permit === undefined ? "inactive" : await etcdState();
+  return state === "active" || (state === "activating" && applied === approved);
 }
 
 const startingOf = ({ member, volume }: MemberConfig): Starting => ({

@@ -12,7 +12,7 @@ import { must } from "./run";
 import { readRecord, type ClusterRecord } from "./record";
 import { reasonOf, say } from "./say";
 import { installPki } from "./secrets";
-import { etcdState, restartEtcd } from "./service";
+import { etcdState, startEtcd } from "./service";
 import { announcedInWords } from "./state";
 import { successor } from "./successor";
 
@@ -95,7 +95,9 @@ async function converge(machine: Machine, desired: Desired): Promise<void> {
   }
   if (before === undefined || (await etcdState()) !== "active") {
     // Its own etcd is down: the new state may be the repair, and nobody's quorum gets worse by it. The boot loop applies it.
-    await approve(machine, desired.sha256);
+    if ((await readIfThere(paths.approved))?.trim() !== desired.sha256) {
+      await approve(machine, desired.sha256);
+    }
     throw new Error(
       `${machine.member}: is approved, the agent applies it: ${await announcedInWords()}`,
     );
@@ -121,7 +123,7 @@ async function converge(machine: Machine, desired: Desired): Promise<void> {
   );
   if (restart) {
     await handOver(desired.config, view.record);
-    await restartEtcd();
+    await startEtcd();
   }
   await writeDurably(paths.applied, `${desired.sha256}\n`);
   if (old.artifacts.agent.sha256 !== desired.config.artifacts.agent.sha256) {

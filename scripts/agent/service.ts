@@ -32,14 +32,12 @@ export async function etcdState(): Promise<ServiceState> {
   }
 }
 
-/** Lets etcd start. Does not wait: the first member of a cluster is ready only when a second one is. */
+/**
+ * Lets etcd start, or start anew with other settings. Does not wait: the first member of a cluster is ready only when a second one
+ * is.
+ */
 export async function startEtcd(): Promise<void> {
   await writeDurably(paths.permit, "");
-  await must("systemctl", ["start", "--no-block", "etcd.service"]);
-}
-
-/** Stops and starts etcd, for settings that it reads once. */
-export async function restartEtcd(): Promise<void> {
   await must("systemctl", ["restart", "--no-block", "etcd.service"]);
 }
 
