@@ -445,6 +445,34 @@ describe("limits that moto lets pass", () => {
     );
   });
 
+  test("a machine is in its interface's zone, and so is what it can attach", async () => {
+    const { id } = await makeInterface(aws, site.subnetB, site.groupId);
+    const launch = (more: object) =>
+      aws.ec2.send(
+        new RunInstancesCommand({
+          MinCount: 1,
+          MaxCount: 1,
+          ImageId: image,
+          InstanceType: "t3.micro",
+          NetworkInterfaces: [{ DeviceIndex: 0, NetworkInterfaceId: id }],
+          ...more,
+        }),
+      );
+    await assert.rejects(
+      launch({ Placement: { AvailabilityZone: `${region}a` } }),
+      named("InvalidParameterValue", /is in eu-central-1b/),
+    );
+    const { Instances } = await launch({});
+    assert.equal(Instances?.[0]?.Placement?.AvailabilityZone, `${region}b`);
+    await aws.ec2.send(
+      new AttachVolumeCommand({
+        VolumeId: await makeVolume(aws, {}, "b"),
+        InstanceId: Instances[0].InstanceId ?? "",
+        Device: "/dev/sdf",
+      }),
+    );
+  });
+
   test("a bucket policy's denial holds for the administrator too", async () => {
     const Policy = JSON.stringify({
       Version: "2012-10-17",

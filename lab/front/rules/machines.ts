@@ -131,8 +131,9 @@ const runParams = [
   "UserData",
 ];
 
-/** Interfaces a launch names exist, are free, and are in one zone. */
-async function checkInterfacesFree(call: Call, records: Records): Promise<void> {
+/** Interfaces a launch names exist and are free. Answers the zone they are in, which is the machine's. */
+async function checkInterfacesFree(call: Call, records: Records): Promise<string | undefined> {
+  let zone = call.params.text("Placement.AvailabilityZone");
   for (const one of call.params.items("NetworkInterface")) {
     const id = one.text("NetworkInterfaceId");
     if (id === undefined) continue;
@@ -149,14 +150,16 @@ async function checkInterfacesFree(call: Call, records: Records): Promise<void> 
     if (found?.Attachment !== undefined || found?.Status === "in-use") {
       throw new AwsError("InvalidNetworkInterface.InUse", `Interface: [${id}] in use.`);
     }
-    const zone = call.params.text("Placement.AvailabilityZone");
-    if (zone !== undefined && zone !== found?.AvailabilityZone) {
+    const own = found?.AvailabilityZone;
+    if (zone !== undefined && zone !== own) {
       throw new AwsError(
         "InvalidParameterValue",
-        `The interface ${id} is in ${found?.AvailabilityZone ?? ""}, not in ${zone}.`,
+        `The interface ${id} is in ${own ?? ""}, not in ${zone}.`,
       );
     }
+    zone = own;
   }
+  return zone;
 }
 
 async function checkProfile(call: Call, records: Records, params: Params): Promise<void> {
@@ -190,7 +193,7 @@ async function checkRun(call: Call, records: Records): Promise<Params | undefine
     );
   }
   await checkMachine(call, records, params);
-  await checkInterfacesFree(call, records);
+  const zone = await checkInterfacesFree(call, records);
   await checkProfile(call, records, params);
   if (params.has("NetworkInterface")) {
     const first = params.items("NetworkInterface")[0];
@@ -202,7 +205,8 @@ async function checkRun(call: Call, records: Records): Promise<Params | undefine
       );
     }
     return subnetId === undefined
-      ? undefined
+      ? // moto does not look at the interface, and puts the machine into the region's first zone.
+        params.with(zone === undefined ? {} : { "Placement.AvailabilityZone": zone })
       : params.with({
           "NetworkInterface.1.PrivateIpAddress": await chooseAddress(
             records,
