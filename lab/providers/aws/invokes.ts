@@ -14,10 +14,10 @@ const filters = set(
   object({ name: text({ required: true }), values: list(text(), { required: true }) }),
 );
 
-const callerIdentity = defineInvoke<Aws, Record<never, never>>({
+const callerIdentity = defineInvoke({
   token: "aws:index/getCallerIdentity:getCallerIdentity",
   fields: {},
-  call: (_inputs, aws) =>
+  call: (_inputs, aws: Aws) =>
     Promise.resolve({
       id: aws.accountId,
       accountId: aws.accountId,
@@ -26,10 +26,10 @@ const callerIdentity = defineInvoke<Aws, Record<never, never>>({
     }),
 });
 
-const region = defineInvoke<Aws, Record<never, never>>({
+const region = defineInvoke({
   token: "aws:index/getRegion:getRegion",
   fields: {},
-  call: (_inputs, { region: name }) =>
+  call: (_inputs, { region: name }: Aws) =>
     Promise.resolve({
       id: name,
       name,
@@ -39,10 +39,10 @@ const region = defineInvoke<Aws, Record<never, never>>({
     }),
 });
 
-const partition = defineInvoke<Aws, Record<never, never>>({
+const partition = defineInvoke({
   token: "aws:index/getPartition:getPartition",
   fields: {},
-  call: (_inputs, aws) =>
+  call: (_inputs, aws: Aws) =>
     Promise.resolve({
       id: aws.partition,
       partition: aws.partition,

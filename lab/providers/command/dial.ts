@@ -98,9 +98,8 @@ function loginTo(endpoint: Endpoint): ConnectConfig {
 }
 
 function parseHostKey(line: string): { type: string; blob: Buffer } {
-  const parsed = ssh2.utils.parseKey(line.trim());
-  const key = Array.isArray(parsed) ? parsed[0] : parsed;
-  if (key === undefined || key instanceof Error) {
+  const key = ssh2.utils.parseKey(line.trim());
+  if (key instanceof Error) {
     throw new Error("failed to parse host key: ssh: no key found");
   }
   return { type: key.type, blob: key.getPublicSSH() };
@@ -190,9 +189,9 @@ function handshake(sock: Duplex, login: ConnectConfig): Promise<Client> {
         fail("EOF");
       })
       .on("keyboard-interactive", (_name, _instructions, _language, prompts, finish) => {
-        finish(prompts.map(() => String(login.password ?? "")));
+        finish(prompts.map(() => login.password ?? ""));
       })
-      .connect({ ...login, sock: sock as Socket });
+      .connect({ ...login, sock });
   });
 }
 

@@ -14,7 +14,7 @@ export interface Retry {
   /** Attempts that may fail before the one whose failure counts; -1 for endless patience. */
   readonly limit: number | undefined;
   readonly signal: AbortSignal;
-  report(line: string): void;
+  readonly report: (line: string) => void;
 }
 
 /** Tries until it works, or until more attempts have failed than may. Every kind of failure is retried, a wrong key too. */

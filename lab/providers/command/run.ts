@@ -13,8 +13,8 @@ export interface Output {
 /** Where messages go while a command runs. */
 export interface Reporter {
   readonly signal: AbortSignal;
-  progress(line: string): void;
-  log(severity: "warning" | "error", line: string): void;
+  readonly progress: (line: string) => void;
+  readonly log: (severity: "warning" | "error", line: string) => void;
 }
 
 /**
@@ -27,22 +27,22 @@ export async function run(
   previous: Output | undefined,
   reporter: Reporter,
 ): Promise<Output> {
-  const { client, close } = await dial(inputs.connection, {
+  const connection = await dial(inputs.connection, {
     signal: reporter.signal,
     report: reporter.progress,
   });
   try {
     const own = inputs.environment ?? {};
-    askForAnswers(client, (name) => {
+    askForAnswers(connection.client, (name) => {
       // The program's own variables must arrive; Pulumi's about the previous output are a courtesy.
       reporter.log(name in own ? "error" : "warning", cannotSet(name));
       return name in own ? new VariableRefused(name) : undefined;
     });
     const env = { ...own, ...previousOutput(inputs, previous) };
-    const channel = await start(client, command, env);
+    const channel = await start(connection.client, command, env);
     return await finish(channel, inputs, command, reporter);
   } finally {
-    close();
+    connection.close();
   }
 }
 

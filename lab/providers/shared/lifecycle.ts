@@ -3,15 +3,7 @@ import { withName, wasNamed, withoutBookkeeping } from "./names.ts";
 import { changedArguments, compare, type Change } from "./diff.ts";
 import type { AnyResource, Context } from "./resource.ts";
 import { check, type Problem } from "./schema.ts";
-import {
-  equal,
-  markSecrets,
-  revealAll,
-  Secret,
-  unknown,
-  type Value,
-  type Values,
-} from "./value.ts";
+import { equal, markSecrets, revealAll, Secret, unknown, type Values } from "./value.ts";
 
 /** What came out of checking a resource's arguments. */
 export interface CheckOutcome {
@@ -193,7 +185,7 @@ export async function readResource<E>(
     return undefined;
   }
   const importing = Object.keys(state).length === 0;
-  const drifted: Record<string, Value> = { ...inputs };
+  const drifted = new Map(Object.entries(inputs));
   for (const key of Object.keys(resource.fields)) {
     const value = now[key];
     // What the program left to AWS is an output only; what AWS makes of it is no change of an argument.
@@ -205,13 +197,14 @@ export async function readResource<E>(
       continue;
     }
     if (value === undefined) {
-      delete drifted[key];
+      drifted.delete(key);
     } else {
-      drifted[key] = markSecrets(value, inputs[key]);
+      drifted.set(key, markSecrets(value, inputs[key]));
     }
   }
-  const outputs = finish(resource, { ...before, ...now }, drifted);
-  return { inputs: importing ? withSecrets(resource, drifted) : drifted, outputs };
+  const current = Object.fromEntries(drifted);
+  const outputs = finish(resource, { ...before, ...now }, current);
+  return { inputs: importing ? withSecrets(resource, current) : current, outputs };
 }
 
 /** The outputs as they are stored: secret where the arguments are or the type says so, without what must not be stored. */

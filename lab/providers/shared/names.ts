@@ -39,8 +39,7 @@ export function wasNamed(autoname: Autoname, inputs: Values): boolean {
 
 /** The inputs without the bookkeeping. */
 export function withoutBookkeeping(inputs: Values): Values {
-  const { [defaultsKey]: _defaults, ...rest } = inputs;
-  return rest;
+  return Object.fromEntries(Object.entries(inputs).filter(([key]) => key !== defaultsKey));
 }
 
 function freshName(autoname: Autoname, logicalName: string, seed: Uint8Array): string {

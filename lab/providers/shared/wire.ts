@@ -1,15 +1,5 @@
 import { struct } from "./proto.ts";
-import {
-  Archive,
-  Asset,
-  isList,
-  isMap,
-  Secret,
-  Unknown,
-  unknown,
-  type Value,
-  type Values,
-} from "./value.ts";
+import { Archive, Asset, isList, isMap, Secret, Unknown, unknown, type Value } from "./value.ts";
 
 /** What the protocol's Struct message turns into. (Its own declarations call the inner maps `{}`.) */
 type JavaScriptValue =

@@ -87,7 +87,7 @@ async function extensionsOf(blueprint: Blueprint): Promise<x509.Extension[]> {
   const keyId = await subjectKeyId(blueprint.publicKey);
   const authority = blueprint.ownAuthorityKeyId === true ? keyId : blueprint.authorityKeyId;
   return [
-    ...(usages === 0 ? [] : [new x509.KeyUsagesExtension(usages, true)]),
+    ...(usages === undefined ? [] : [new x509.KeyUsagesExtension(usages, true)]),
     ...(extended.length === 0 ? [] : [new x509.ExtendedKeyUsageExtension(extended)]),
     new x509.BasicConstraintsExtension(isAuthority, inputs.maxPathLength, true),
     ...(isAuthority || inputs.setSubjectKeyId === true

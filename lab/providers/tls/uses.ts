@@ -54,9 +54,10 @@ export function validateUses(inputs: Values): Problem[] {
   );
 }
 
-/** Bits of the key usage extension; 0 when there are none. */
-export function keyUsageFlags(uses: readonly string[]): number {
-  return uses.reduce((flags, use) => flags | (keyUsages[use] ?? 0), 0);
+/** Bits of the key usage extension; undefined when there are none. */
+export function keyUsageFlags(uses: readonly string[]): KeyUsageFlags | undefined {
+  const bits = uses.reduce<number>((flags, use) => flags | (keyUsages[use] ?? 0), 0);
+  return bits === 0 ? undefined : (bits as KeyUsageFlags);
 }
 
 /** Object identifiers of the extended key usage extension. */

@@ -38,7 +38,7 @@ export const eip = awsResource({
   ready: async (id, state, { aws }) => {
     const found = await address(aws, id);
     if (found !== undefined && found.AssociationId === undefined) {
-      await associate(aws, id, state as InputsOf<typeof fields>);
+      await associate(aws, id, state);
     }
   },
   read: async (id, _state, aws) => {
