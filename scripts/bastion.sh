@@ -8,6 +8,7 @@ cluster='@CLUSTER@'
 region='@REGION@'
 metadata='http://169.254.169.254/latest'
 key=/etc/ssh/ssh_host_ed25519_key
+case $region in cn-*) domain=amazonaws.com.cn ;; *) domain=amazonaws.com ;; esac
 
 say() { printf '== bastion: %s\n' "$*"; }
 
@@ -37,7 +38,7 @@ fetch_key() {
       -H 'Content-Type: application/x-amz-json-1.1' \
       -H 'X-Amz-Target: AmazonSSM.GetParameter' \
       --data "{\"Name\":\"/$cluster/bastion/ssh-host-key\",\"WithDecryption\":true}" \
-      "https://ssm.$region.amazonaws.com/" |
+      "https://ssm.$region.$domain/" |
     python3 -c 'import json, sys; sys.stdout.write(json.load(sys.stdin)["Parameter"]["Value"])' \
       > "$key.new" || return 1
   ssh-keygen -y -P '' -f "$key.new" > "$key.pub.new" 2> /dev/null
@@ -62,6 +63,8 @@ HostKey /etc/ssh/ssh_host_ed25519_key
 PermitRootLogin no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
+AllowAgentForwarding no
+X11Forwarding no
 CONF
 chmod 0644 /etc/ssh/sshd_config.d/10-etcd-cluster.conf
 
