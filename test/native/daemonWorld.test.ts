@@ -275,7 +275,8 @@ describe("the world that the records declare", () => {
       },
     );
     assert.deepEqual(balancers[0]?.addresses, [{ subnetId: "s", address: "10.42.0.7" }]);
-    const [listener] = balancers[0].listeners;
+    const listener = balancers[0].listeners[0];
+    assert.ok(listener);
     assert.deepEqual(listener.targetGroup.targets, [{ address: "10.42.0.4", port: 2379 }]);
     assert.equal(listener.targetGroup.healthCheck.port, 2381);
     assert.deepEqual(zones, [

@@ -78,30 +78,31 @@ export class GroupEngine {
   private async rounds(): Promise<void> {
     do {
       this.again = false;
-      for (const { region, name } of [...this.groups.values()]) {
-        try {
-          await this.round(region, name);
-        } catch (error) {
-          this.parts.log(`auto scaling group ${name}: ${String(error)}`);
-        }
+      for (const region of new Set([...this.groups.values()].map((group) => group.region))) {
+        // One look for all groups: what they launch meanwhile is looked at in the next round.
+        const states = await this.states(region);
+        for (const group of this.list(region)) await this.round(group, states);
       }
     } while (this.again as boolean);
   }
 
-  private async round(region: string, name: string): Promise<void> {
-    const group = this.find(region, name);
-    if (group === undefined) return;
-    const states = await this.states(group);
-    for (const step of decide(group, states, Date.now())) {
-      await this.take(region, name, step);
+  private async round(group: Group, states: ReadonlyMap<string, InstanceState>): Promise<void> {
+    try {
+      for (const step of decide(group, states, Date.now())) {
+        await this.take(group.region, group.name, step);
+      }
+    } catch (error) {
+      this.parts.log(`auto scaling group ${group.name}: ${String(error)}`);
     }
   }
 
-  private async states(group: Group): Promise<Map<string, InstanceState>> {
-    const ids = group.instances.map((instance) => instance.instanceId);
+  private async states(region: string): Promise<Map<string, InstanceState>> {
+    const ids = this.list(region).flatMap((group) =>
+      group.instances.map((instance) => instance.instanceId),
+    );
     if (ids.length === 0) return new Map();
     const { Reservations = [] } = await this.parts
-      .ec2(group.region)
+      .ec2(region)
       .send(new DescribeInstancesCommand({ Filters: [{ Name: "instance-id", Values: ids }] }));
     return new Map(
       Reservations.flatMap(({ Instances = [] }) => Instances).map((instance) => [
