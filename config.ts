@@ -71,6 +71,9 @@ const schemas = {
   tags: z.record(text, text),
 } as const;
 
+/** Names of all settings, without the namespace. */
+export const settingNames: readonly string[] = Object.keys(schemas);
+
 type Key = keyof typeof schemas;
 
 /** Values that have the right form, by key. */

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { parse } from "yaml";
 
 import { describeProblems } from "../../../components/plan/problems";
-import { readConfig, type RawConfig } from "../../../config";
+import { readConfig, settingNames, type RawConfig } from "../../../config";
 
 /** Pulumi hands over text; lists and objects as JSON. */
 function raw(values: Record<string, unknown>): RawConfig {
@@ -667,4 +667,18 @@ describe("accepted", () => {
     const { artifacts } = base;
     expect(readConfig(raw({ artifacts, ...config }), noFiles).problems).toEqual([]);
   });
+});
+
+test("the README's table has every setting, and no other", () => {
+  const readme = readFileSync(join(__dirname, "..", "..", "..", "README.md"), "utf8");
+  const table = /\| key \(.*?\n\n/s.exec(readme)?.[0] ?? "";
+  const named = Array.from(table.matchAll(/`([a-z][A-Za-z]+)`/g), ([, name]) => name ?? "");
+  expect(settingNames.filter((name) => !named.includes(name))).toEqual([]);
+  const firstColumn = Array.from(table.matchAll(/^\|([^|]*)\|/gm), ([, cell]) => cell ?? "").slice(
+    2,
+  );
+  const keys = firstColumn.flatMap((cell) =>
+    Array.from(cell.matchAll(/`([^`]+)`/g), ([, name]) => name),
+  );
+  expect(keys.filter((name) => name === undefined || !settingNames.includes(name))).toEqual([]);
 });
