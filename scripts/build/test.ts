@@ -1,16 +1,11 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
+import { countOf, jestCount, tapCount, type Count } from "./counts.ts";
 
 const repository = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
-
-/** How many tests of a step passed and failed. */
-interface Count {
-  readonly passed: number;
-  readonly failed: number;
-}
 
 /** One thing that `make test` runs: a program, and how to count what it did. */
 interface Step {
@@ -22,25 +17,6 @@ interface Step {
 
 const scratch = mkdtempSync(join(tmpdir(), "etcd-cluster-test-"));
 const report = join(scratch, "report");
-
-/** Counts of a jest run, from its JSON report. A suite that cannot even be loaded has no failed test; it counts as one. */
-function jestCount(text: string): Count {
-  const { numPassedTests, numFailedTests, numRuntimeErrorTestSuites } = JSON.parse(text) as Record<
-    string,
-    number
-  >;
-  return {
-    passed: numPassedTests ?? 0,
-    failed: (numFailedTests ?? 0) + (numRuntimeErrorTestSuites ?? 0),
-  };
-}
-
-/** Counts of Node's own runner, from the closing lines of its TAP report. */
-function tapCount(text: string): Count {
-  const number = (name: string): number =>
-    Number(new RegExp(`^# ${name} (\\d+)$`, "m").exec(text)?.[1] ?? 0);
-  return { passed: number("pass"), failed: number("fail") + number("cancelled") };
-}
 
 /** Tracked shell scripts. The golden ones are texts without a first line; the unit tests hand them to shellcheck. */
 async function shellScripts(): Promise<string[]> {
@@ -121,18 +97,8 @@ async function runStep(step: Step): Promise<Count> {
     reject: false,
     env: { NODE_NO_WARNINGS: "1" },
   });
-  const ok = result.exitCode === 0;
-  let count: Count = ok ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
-  if (step.count !== undefined) {
-    try {
-      count = step.count(readFileSync(report, "utf8"));
-    } catch {
-      count = { passed: 0, failed: 1 };
-    }
-    // The program's own verdict counts too: a crash after the last test, or no test at all, is a failure.
-    if (!ok && count.failed === 0) count = { ...count, failed: 1 };
-    if (count.passed + count.failed === 0) count = { passed: 0, failed: 1 };
-  }
+  const written = existsSync(report) ? readFileSync(report, "utf8") : undefined;
+  const count = countOf(result.exitCode === 0, step.count, written);
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   process.stdout.write(
     `== ${step.name}: ${count.passed} passed, ${count.failed} failed (${seconds} s)\n`,

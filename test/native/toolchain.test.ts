@@ -1,0 +1,184 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { after, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { parse } from "yaml";
+
+// Before the modules read them.
+const scratch = mkdtempSync(join(tmpdir(), "etcd-toolchain-"));
+process.env["XDG_CACHE_HOME"] = join(scratch, "cache");
+process.env["ETCD_LAB_STATE"] = join(scratch, "state");
+const { cacheEntry, contentKey } = await import("../../lab/toolchain/cacheEntry.ts");
+const { hostPath } = await import("../../lab/toolchain/hostPath.ts");
+const { exportsOf } = await import("../../lab/cli/environment.ts");
+const { labConfigFile, refreshMergedConfig } = await import("../../lab/cli/stackConfig.ts");
+
+const repository = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+const cache = join(scratch, "cache", "etcd-cluster");
+const silent = (): void => undefined;
+after(() => {
+  rmSync(scratch, { recursive: true });
+});
+
+describe("a cache entry", () => {
+  test("is built once and then found", async () => {
+    let builds = 0;
+    const build = (folder: string): Promise<void> => {
+      builds += 1;
+      writeFileSync(join(folder, "content"), "x");
+      return Promise.resolve();
+    };
+    const first = await cacheEntry("thing", "k1", silent, build);
+    assert.equal(await cacheEntry("thing", "k1", silent, build), first);
+    assert.equal(builds, 1);
+    assert.equal(readFileSync(join(first, "content"), "utf8"), "x");
+  });
+
+  test("does not appear when its build fails, and the error names the log", async () => {
+    const failing = cacheEntry("broken", "k1", silent, (folder) => {
+      writeFileSync(join(folder, "half"), "");
+      return Promise.reject(new Error("no space"));
+    });
+    await assert.rejects(failing, /building broken failed; its log is .*logs\/broken-k1\.log/);
+    assert.deepEqual(
+      readdirSync(cache).filter((name) => name.includes("broken")),
+      [],
+    );
+  });
+
+  test("built by two at once is one", async () => {
+    const build = async (folder: string): Promise<void> => {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      writeFileSync(join(folder, "content"), "same");
+    };
+    const [one, other] = await Promise.all([
+      cacheEntry("twice", "k1", silent, build),
+      cacheEntry("twice", "k1", silent, build),
+    ]);
+    assert.equal(one, other);
+    assert.deepEqual(
+      readdirSync(cache).filter((name) => name.includes("twice")),
+      ["twice-k1"],
+    );
+  });
+
+  test("has a key of everything that decides its content, and of nothing else", () => {
+    const file = join(scratch, "go.sum");
+    writeFileSync(file, "a");
+    const key = contentKey([{ file }, "flags"]);
+    assert.equal(contentKey([{ file }, "flags"]), key);
+    assert.notEqual(contentKey([{ file }, "other flags"]), key);
+    writeFileSync(file, "b");
+    assert.notEqual(contentKey([{ file }, "flags"]), key);
+    // Parts must not run into each other.
+    assert.notEqual(contentKey(["ab", "c"]), contentKey(["a", "bc"]));
+  });
+});
+
+test("the host's PATH is without the lab's own folders", () => {
+  const own = [join(scratch, "state", "bin"), join(cache, "engine-0123")];
+  assert.deepEqual(hostPath([...own, "/usr/bin", "", "/bin"].join(":")), ["/usr/bin", "/bin"]);
+});
+
+test("exports survive the shell, whatever is in them", () => {
+  const environment = { A: 'it\'s $HOME `x` "q"', B: "line\nbreak", C: "" };
+  const output = execFileSync("bash", [
+    "-c",
+    `${exportsOf(environment)}\nprintf '%s|' "$A" "$B" "$C"`,
+  ]);
+  assert.equal(output.toString(), `${Object.values(environment).join("|")}|`);
+});
+
+describe("the config that pulumi sees", () => {
+  const project = join(scratch, "project");
+  mkdirSync(join(project, "deeper"), { recursive: true });
+  writeFileSync(join(project, "Pulumi.yaml"), "name: etcd-cluster\n");
+  writeFileSync(join(project, "Pulumi.dev.yaml"), "config:\n  etcd-cluster:size: 3\n");
+  mkdirSync(dirname(labConfigFile("dev")), { recursive: true });
+  const artifacts = { node: { path: "/n" }, etcd: { path: "/e" } };
+  writeFileSync(labConfigFile("dev"), JSON.stringify({ encryptionSalt: "v1:s", artifacts }));
+
+  function seen(args: readonly string[], folder: string, stack?: string): unknown {
+    const file = refreshMergedConfig(args, folder, stack);
+    return file === undefined ? undefined : parse(readFileSync(file, "utf8"));
+  }
+  const expected = {
+    encryptionsalt: "v1:s",
+    config: { "etcd-cluster:artifacts": artifacts, "etcd-cluster:size": 3 },
+  };
+
+  const cases: readonly [string, unknown, unknown][] = [
+    ["is merged for the selected stack", seen(["up"], project, "dev"), expected],
+    ["is found from a folder further down", seen(["up"], join(project, "deeper"), "dev"), expected],
+    ["is found with --cwd", seen(["up", "-C", project], "/", "dev"), expected],
+    [
+      "is that of --stack, not of the environment",
+      seen(["up", "-s", "dev"], project, "prod"),
+      expected,
+    ],
+    [
+      "knows a stack by its full name",
+      seen(["up", "-s", "organization/etcd-cluster/dev"], project),
+      expected,
+    ],
+    [
+      "is left alone for a stack the lab does not have",
+      seen(["up", "-s", "aws"], project, "dev"),
+      undefined,
+    ],
+    ["is left alone where there is no project", seen(["version"], "/", "dev"), undefined],
+  ];
+  for (const [name, actual, wanted] of cases) {
+    test(name, () => {
+      assert.deepEqual(actual, wanted);
+    });
+  }
+
+  test("an edit counts at once", () => {
+    writeFileSync(join(project, "Pulumi.dev.yaml"), "config:\n  etcd-cluster:size: 5\n");
+    const now = seen(["up"], project, "dev") as typeof expected;
+    assert.equal(now.config["etcd-cluster:size"], 5);
+  });
+});
+
+describe("preflight", () => {
+  const tools = join(scratch, "tools");
+  mkdirSync(tools);
+  for (const [name, says] of Object.entries({
+    node: "v18.19.0",
+    python3: "Python 3.9.2",
+    go: "go version go1.19.8 linux/amd64",
+  })) {
+    writeFileSync(join(tools, name), `#!/bin/sh\necho '${says}'\n`);
+    chmodSync(join(tools, name), 0o755);
+  }
+
+  test("says everything that is missing in one message, and what to do about it", () => {
+    try {
+      execFileSync("bash", [join(repository, "lab", "cli", "preflight.sh"), "--check"], {
+        env: { ...process.env, PATH: `${tools}:${process.env["PATH"] ?? ""}` },
+        encoding: "utf8",
+        stdio: "pipe",
+      });
+      assert.fail("it was content");
+    } catch (error) {
+      const { status, stderr } = error as { status: number; stderr: string };
+      assert.equal(status, 1);
+      assert.match(stderr, /^This host cannot run the lab yet:$/m);
+      assert.match(stderr, /node is 18\.19\.0; needed: 20\.0 or newer\. Install/);
+      assert.match(stderr, /python3 is 3\.9\.2; needed: 3\.11 or newer\./);
+      assert.match(stderr, /go is 1\.19\.8; needed: 1\.21 or newer\. Install/);
+    }
+  });
+});
