@@ -126,6 +126,8 @@ async function unclaimed(
   const keys = await Promise.all(clusters.map((cluster) => keysOf(cluster, known)));
   return [
     ...tagged
+      // A key pair is known to the state by its name.
+      .filter(({ id }) => !id.startsWith("key-"))
       .filter((thing) => !known.has(thing.id) && !isMadeByCluster(thing))
       .map(({ id, tags }) => `${id} (${tags["Name"] ?? "no name"})`),
     ...keys.flat().map((id) => `${id} (KMS key)`),
@@ -193,6 +195,8 @@ async function recover(): Promise<number> {
       await pulumi("refresh", "--yes", "--skip-preview", ...targets);
     }
   }
+  // What is removed is no stranger, and `tagged` was asked before.
+  for (const { what } of removals) known.add(what);
   const strangers = await unclaimed(clusters, tagged, known);
   for (const each of strangers) say(`  ${each}: has the cluster's tag, and nobody knows it`);
   return conclude({ apply, adopted, removals, operations, open, strangers });

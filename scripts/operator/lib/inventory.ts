@@ -38,47 +38,118 @@ export async function taggedThings(client: EC2Client, cluster: string): Promise<
       if (entry !== undefined && Key !== undefined) entry[Key] = Value ?? "";
     }
   }
-  const gone = await goneIds(client, ids);
+  const live = await liveIds(client, ids);
   return [...byId]
-    .filter(([id]) => !gone.has(id))
+    .filter(([id]) => live.has(id))
     .map(([id, all]) => ({ id, tags: all }))
     .sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-/** Machines and gateways that AWS still shows for an hour after their end. */
-async function goneIds(client: EC2Client, ids: readonly string[]): Promise<Set<string>> {
-  const gone = new Set<string>();
-  const of = (prefix: string): string[] => ids.filter((id) => id.startsWith(prefix));
-  if (of("nat-").length > 0) {
-    const { NatGateways } = await client.send(
-      new ec2.DescribeNatGatewaysCommand({
-        Filter: [{ Name: "nat-gateway-id", Values: of("nat-") }],
-      }),
+/** Asks which of some ids exist; a filter, because naming an id that does not exist is an error. */
+type Describe = (client: EC2Client, ids: string[]) => Promise<(string | undefined)[]>;
+
+const filter = (Name: string, Values: string[]) => ({ Filters: [{ Name, Values }] });
+
+/** By the beginnings of ids. Tags outlive what bore them, by up to an hour. */
+const describes: Readonly<Record<string, Describe>> = {
+  "vpc-": async (client, ids) => {
+    const answer = await client.send(new ec2.DescribeVpcsCommand(filter("vpc-id", ids)));
+    return (answer.Vpcs ?? []).map(({ VpcId }) => VpcId);
+  },
+  "subnet-": async (client, ids) => {
+    const answer = await client.send(new ec2.DescribeSubnetsCommand(filter("subnet-id", ids)));
+    return (answer.Subnets ?? []).map(({ SubnetId }) => SubnetId);
+  },
+  "igw-": async (client, ids) => {
+    const answer = await client.send(
+      new ec2.DescribeInternetGatewaysCommand(filter("internet-gateway-id", ids)),
     );
-    const live = new Set(
-      NatGateways?.flatMap(({ NatGatewayId, State }) =>
-        State === "deleted" || State === "deleting" || State === "failed" ? [] : [NatGatewayId],
-      ),
+    return (answer.InternetGateways ?? []).map(({ InternetGatewayId }) => InternetGatewayId);
+  },
+  "rtb-": async (client, ids) => {
+    const answer = await client.send(
+      new ec2.DescribeRouteTablesCommand(filter("route-table-id", ids)),
     );
-    for (const id of of("nat-")) if (!live.has(id)) gone.add(id);
+    return (answer.RouteTables ?? []).map(({ RouteTableId }) => RouteTableId);
+  },
+  "sg-": async (client, ids) => {
+    const answer = await client.send(
+      new ec2.DescribeSecurityGroupsCommand(filter("group-id", ids)),
+    );
+    return (answer.SecurityGroups ?? []).map(({ GroupId }) => GroupId);
+  },
+  "sgr-": async (client, ids) => {
+    const answer = await client.send(
+      new ec2.DescribeSecurityGroupRulesCommand(filter("security-group-rule-id", ids)),
+    );
+    return (answer.SecurityGroupRules ?? []).map((rule) => rule.SecurityGroupRuleId);
+  },
+  "nat-": async (client, ids) => {
+    const answer = await client.send(
+      new ec2.DescribeNatGatewaysCommand({ Filter: [{ Name: "nat-gateway-id", Values: ids }] }),
+    );
+    return (answer.NatGateways ?? [])
+      .filter(({ State }) => State === "pending" || State === "available")
+      .map(({ NatGatewayId }) => NatGatewayId);
+  },
+  // One by one: there are few, and by id is how everybody understands the question.
+  "vpce-": async (client, ids) => {
+    const answers = ids.map(async (id) => {
+      try {
+        const { VpcEndpoints } = await client.send(
+          new ec2.DescribeVpcEndpointsCommand({ VpcEndpointIds: [id] }),
+        );
+        const state = VpcEndpoints?.[0]?.State?.toLowerCase() ?? "deleted";
+        return state.startsWith("delet") ? undefined : id;
+      } catch (error) {
+        if (error instanceof Error && /NotFound/.test(error.name)) return undefined;
+        throw error;
+      }
+    });
+    return Promise.all(answers);
+  },
+  "eipalloc-": async (client, ids) => {
+    const answer = await client.send(
+      new ec2.DescribeAddressesCommand(filter("allocation-id", ids)),
+    );
+    return (answer.Addresses ?? []).map(({ AllocationId }) => AllocationId);
+  },
+  "eni-": async (client, ids) => {
+    const answer = await client.send(
+      new ec2.DescribeNetworkInterfacesCommand(filter("network-interface-id", ids)),
+    );
+    return (answer.NetworkInterfaces ?? []).map(({ NetworkInterfaceId }) => NetworkInterfaceId);
+  },
+  "vol-": async (client, ids) => {
+    const answer = await client.send(new ec2.DescribeVolumesCommand(filter("volume-id", ids)));
+    return (answer.Volumes ?? [])
+      .filter(({ State }) => State !== "deleting" && State !== "deleted")
+      .map(({ VolumeId }) => VolumeId);
+  },
+  "i-": async (client, ids) => {
+    const answer = await client.send(new ec2.DescribeInstancesCommand(filter("instance-id", ids)));
+    return (answer.Reservations ?? [])
+      .flatMap(({ Instances }) => Instances ?? [])
+      .filter(({ State }) => State?.Name !== "shutting-down" && State?.Name !== "terminated")
+      .map(({ InstanceId }) => InstanceId);
+  },
+};
+
+/** Those of some ids that exist. Of a kind that is not known here, all. */
+async function liveIds(client: EC2Client, ids: readonly string[]): Promise<Set<string>> {
+  const live = new Set<string>(
+    ids.filter((id) => !Object.keys(describes).some((prefix) => id.startsWith(prefix))),
+  );
+  for (const [prefix, describe] of Object.entries(describes)) {
+    const mine = ids.filter((id) => id.startsWith(prefix));
+    // AWS takes 200 values in a filter.
+    for (let at = 0; at < mine.length; at += 100) {
+      for (const id of await describe(client, mine.slice(at, at + 100))) {
+        if (id !== undefined) live.add(id);
+      }
+    }
   }
-  if (of("i-").length > 0) {
-    const { Reservations } = await client.send(
-      new ec2.DescribeInstancesCommand({
-        Filters: [
-          { Name: "instance-id", Values: of("i-") },
-          { Name: "instance-state-name", Values: ["pending", "running", "stopping", "stopped"] },
-        ],
-      }),
-    );
-    const live = new Set(
-      Reservations?.flatMap(
-        ({ Instances }) => Instances?.map(({ InstanceId }) => InstanceId) ?? [],
-      ),
-    );
-    for (const id of of("i-")) if (!live.has(id)) gone.add(id);
-  }
-  return gone;
+  return live;
 }
 
 /** Whether a thing is made by the cluster itself and not by Pulumi: a group's machine, and a machine's root disk. */
