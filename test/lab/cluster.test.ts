@@ -1,8 +1,14 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { copyFileSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { labState } from "../../lab/paths.ts";
+import {
+  DescribeNetworkInterfacesCommand,
+  EC2Client,
+  ModifyNetworkInterfaceAttributeCommand,
+} from "@aws-sdk/client-ec2";
+import { adminCredentials, frontEndpoint, labState } from "../../lab/paths.ts";
+import { ensureEtcd } from "../../lab/toolchain/artifacts.ts";
 import { inventory } from "../../lab/machines/inventory.ts";
 import {
   control,
@@ -27,6 +33,14 @@ let environment: Record<string, string> = {};
 let members: MemberStatus[] = [];
 
 const pki = "/etc/etcd/pki";
+
+/** What the lab's control interface tells of a running machine. */
+interface LabMachine {
+  readonly leaderPid: number;
+  readonly rootFolder: string;
+  readonly interfaceIds: readonly string[];
+  readonly publicAddress?: string;
+}
 
 /** curl from inside a machine against an etcd listener, with the certificate files given. */
 function probe(member: MemberStatus, url: string, certificate: readonly string[]) {
@@ -131,16 +145,67 @@ test("etcdctl sees three healthy, named members", async () => {
   assert.ok(parsed.members.every(({ isLearner }) => isLearner !== true));
 });
 
-test("put and get work through the load balancer", async () => {
-  const output = await must("pulumi", ["stack", "output", "loadBalancerEndpoint"], {
-    env: environment,
+test("put and get work through the load balancer, for who joined the clients' security group", async () => {
+  const outputs = JSON.parse(
+    (await must("pulumi", ["stack", "output", "--json", "--show-secrets"], { env: environment }))
+      .stdout,
+  ) as Record<
+    | "loadBalancerEndpoint"
+    | "caCertificate"
+    | "clientCertificate"
+    | "clientKey"
+    | "clientSecurityGroup",
+    string
+  >;
+  assert.match(outputs.loadBalancerEndpoint, /^https:\/\/.*\.amazonaws\.com:2379$/);
+  // The bastion plays the client: it is a machine of the VPC, and not yet in the group.
+  const machines = (await control("GET", "machines")) as LabMachine[];
+  const client = machines.find(({ publicAddress }) => publicAddress !== undefined);
+  assert.ok(client);
+  const { leaderPid: pid, interfaceIds } = client;
+  const folder = join(client.rootFolder, "root");
+  const etcd = join(await ensureEtcd("3.6.14", () => undefined), "etcd-v3.6.14-linux-amd64");
+  copyFileSync(join(etcd, "etcdctl"), join(folder, "etcdctl"));
+  writeFileSync(join(folder, "ca.crt"), outputs.caCertificate);
+  writeFileSync(join(folder, "client.crt"), outputs.clientCertificate);
+  writeFileSync(join(folder, "client.key"), outputs.clientKey, { mode: 0o600 });
+  const asClient = (...args: string[]) =>
+    inside(pid, [
+      ...["/root/etcdctl", `--endpoints=${outputs.loadBalancerEndpoint}`, "--command-timeout=4s"],
+      ...["--cacert=/root/ca.crt", "--cert=/root/client.crt", "--key=/root/client.key"],
+      ...args,
+    ]);
+  const ec2 = new EC2Client({
+    region: "eu-central-1",
+    endpoint: frontEndpoint,
+    credentials: adminCredentials,
   });
-  const endpoint = output.stdout.trim();
-  assert.match(endpoint, /^https:\/\/.*\.amazonaws\.com:2379$/);
-  const put = await etcdctl(`--endpoints=${endpoint}`, "put", "lab/balanced", "yes");
-  assert.equal(put.stdout.trim(), "OK", put.stderr);
-  const get = await etcdctl(`--endpoints=${endpoint}`, "get", "lab/balanced", "--print-value-only");
-  assert.equal(get.stdout.trim(), "yes", get.stderr);
+  const described = await ec2.send(
+    new DescribeNetworkInterfacesCommand({ NetworkInterfaceIds: [...interfaceIds] }),
+  );
+  const groups = (described.NetworkInterfaces?.[0]?.Groups ?? []).map(
+    ({ GroupId }) => GroupId ?? "",
+  );
+  const bear = (ids: string[]) =>
+    ec2.send(
+      new ModifyNetworkInterfaceAttributeCommand({
+        NetworkInterfaceId: interfaceIds[0],
+        Groups: ids,
+      }),
+    );
+  const stranger = await asClient("put", "lab/balanced", "no");
+  assert.notEqual(stranger.code, 0, "a machine outside the clients' group got through");
+  await bear([...groups, outputs.clientSecurityGroup]);
+  try {
+    await waitFor("a put through the balancer", 30, async () =>
+      (await asClient("put", "lab/balanced", "yes")).stdout.trim() === "OK" ? true : undefined,
+    );
+    const get = await asClient("get", "lab/balanced", "--print-value-only");
+    assert.equal(get.stdout.trim(), "yes", get.stderr);
+  } finally {
+    await bear(groups);
+    for (const name of ["ca.crt", "client.crt", "client.key"]) rmSync(join(folder, name));
+  }
 });
 
 test("a client without a certificate, or with one of another authority, is refused on 2379 and 2380", async () => {
