@@ -1,4 +1,5 @@
 import { exportsOf, ensureEnvironment } from "./environment.ts";
+import { AlreadySaid, statusJson, statusTable } from "./status.ts";
 
 /** Progress goes to stderr, results to stdout, so that `eval "$(make -s env)"` and `make status JSON=1` stay clean. */
 const log = (line: string): void => {
@@ -26,7 +27,6 @@ const commands: Record<string, () => Promise<void>> = {
   },
   status: async () => {
     const environment = await ensureEnvironment(stack, log);
-    const { statusJson, statusTable } = await import("./status.ts");
     const text = process.env["JSON"]
       ? await statusJson(environment)
       : await statusTable(environment);
@@ -43,6 +43,12 @@ const commands: Record<string, () => Promise<void>> = {
   },
 };
 
+function say(error: unknown): void {
+  log(`\n${command}: ${error instanceof Error ? error.message : String(error)}`);
+  if (error instanceof Error && error.cause instanceof Error)
+    log(`because: ${error.cause.message}`);
+}
+
 const chosen = commands[command];
 if (chosen === undefined) {
   log(`usage: main.ts ${Object.keys(commands).join(" | ")}`);
@@ -51,9 +57,7 @@ if (chosen === undefined) {
   try {
     await chosen();
   } catch (error) {
-    log(`\n${command}: ${error instanceof Error ? error.message : String(error)}`);
-    if (error instanceof Error && error.cause instanceof Error)
-      log(`because: ${error.cause.message}`);
+    if (!(error instanceof AlreadySaid)) say(error);
     process.exitCode = 1;
   }
 }

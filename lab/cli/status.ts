@@ -3,13 +3,20 @@ import { join } from "node:path";
 import { frontEndpoint } from "../paths.ts";
 import { repository } from "../toolchain/engine.ts";
 
-/** Runs one of the operator's scripts in the lab's environment and returns what it printed. */
+/** A failure whose reason is on the terminal already. */
+export class AlreadySaid extends Error {}
+
+/**
+ * Runs one of the operator's scripts in the lab's environment and returns what it printed.
+ *
+ * @throws AlreadySaid when the script fails: it has said why
+ */
 export async function operator(
   name: string,
   args: readonly string[],
   environment: Record<string, string>,
 ): Promise<string> {
-  const { stdout } = await execa(
+  const { stdout, exitCode } = await execa(
     "node",
     [join(repository, "scripts", "operator", `${name}.ts`), ...args],
     {
@@ -17,8 +24,10 @@ export async function operator(
       env: { ...environment, NODE_NO_WARNINGS: "1" },
       stderr: "inherit",
       stdin: "ignore",
+      reject: false,
     },
   );
+  if (exitCode !== 0) throw new AlreadySaid(`${name}.ts failed`);
   return stdout;
 }
 
