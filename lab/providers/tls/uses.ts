@@ -57,7 +57,8 @@ export function validateUses(inputs: Values): Problem[] {
 /** Bits of the key usage extension; undefined when there are none. */
 export function keyUsageFlags(uses: readonly string[]): KeyUsageFlags | undefined {
   const bits = uses.reduce<number>((flags, use) => flags | (keyUsages[use] ?? 0), 0);
-  return bits === 0 ? undefined : (bits as KeyUsageFlags);
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-enum-assignment -- a sum of flags is a set of flags
+  return bits === 0 ? undefined : bits;
 }
 
 /** Object identifiers of the extended key usage extension. */
