@@ -1,5 +1,6 @@
 import { DescribeInstanceAttributeCommand, DescribeKeyPairsCommand } from "@aws-sdk/client-ec2";
 import { GetInstanceProfileCommand } from "@aws-sdk/client-iam";
+import { parsePolicy } from "../front/iam/evaluate.ts";
 import type { CredentialStore, TemporaryCredentials } from "../front/credentials.ts";
 import type { Records } from "../front/records.ts";
 import type { InstanceFacts } from "./metadata.ts";
@@ -8,11 +9,28 @@ import type { Snapshot } from "./snapshot.ts";
 /** Credentials are made anew when they have less than this left, as AWS does. */
 const renewBeforeMs = 10 * 60 * 1000;
 
+/** cloud-init asks for some fifty documents in a second; what they have in common is looked up once. */
+const keptMs = 2000;
+
+/** Whether a role lets EC2 machines take it. */
+function trustsMachines(document: string | undefined): boolean {
+  return parsePolicy(decodeURIComponent(document ?? "{}")).some(
+    ({ effect, principals, actions }) =>
+      effect === "Allow" &&
+      principals?.includes("service:ec2.amazonaws.com") === true &&
+      actions.includes("sts:AssumeRole"),
+  );
+}
+
 /** Facts about instances for the metadata service, from the records the loop has read. */
 export class Instances {
   private readonly records: Records;
   private readonly store: CredentialStore;
   private readonly snapshot: () => Snapshot | undefined;
+  private readonly cache = new Map<
+    string,
+    { readonly value: Promise<string | undefined>; readonly until: number }
+  >();
   private readonly minted = new Map<string, TemporaryCredentials>();
 
   constructor(records: Records, store: CredentialStore, snapshot: () => Snapshot | undefined) {
@@ -31,9 +49,16 @@ export class Instances {
     );
     if (snapshot === undefined || instance === undefined) return undefined;
     const { region, ec2 } = snapshot;
+    const { KeyName } = instance;
     const publicKey =
-      instance.KeyName === undefined ? undefined : await this.publicKey(region, instance.KeyName);
-    const roleName = await this.roleOf(instance.IamInstanceProfile?.Arn);
+      KeyName === undefined
+        ? undefined
+        : await this.kept(`key/${KeyName}`, () => this.publicKey(region, KeyName));
+    const profileArn = instance.IamInstanceProfile?.Arn;
+    const roleName =
+      profileArn === undefined
+        ? undefined
+        : await this.kept(`role/${profileArn}`, () => this.roleOf(profileArn));
     return {
       region,
       instance,
@@ -52,7 +77,7 @@ export class Instances {
           return own === undefined ? [] : [[own, PublicIp]];
         }),
       ),
-      ...(publicKey === undefined ? {} : { key: { name: instance.KeyName ?? "", publicKey } }),
+      ...(publicKey === undefined ? {} : { key: { name: KeyName ?? "", publicKey } }),
       ...(roleName === undefined ? {} : { roleName }),
     };
   }
@@ -91,13 +116,26 @@ export class Instances {
     return KeyPairs[0]?.PublicKey?.trim();
   }
 
-  private async roleOf(profileArn: string | undefined): Promise<string | undefined> {
-    if (profileArn === undefined) return undefined;
+  /** The role in an instance profile, if it may be taken by machines. */
+  private async roleOf(profileArn: string): Promise<string | undefined> {
     const { InstanceProfile } = await this.records
       .iam()
       .send(
         new GetInstanceProfileCommand({ InstanceProfileName: profileArn.split("/").at(-1) ?? "" }),
       );
-    return InstanceProfile?.Roles?.[0]?.RoleName;
+    const role = InstanceProfile?.Roles?.[0];
+    return trustsMachines(role?.AssumeRolePolicyDocument) ? role?.RoleName : undefined;
+  }
+
+  private async kept(
+    key: string,
+    read: () => Promise<string | undefined>,
+  ): Promise<string | undefined> {
+    const known = this.cache.get(key);
+    if (known !== undefined && known.until > Date.now()) return known.value;
+    const value = read();
+    this.cache.set(key, { value, until: Date.now() + keptMs });
+    value.catch(() => this.cache.delete(key));
+    return value;
   }
 }

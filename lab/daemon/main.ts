@@ -57,6 +57,12 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
   });
 }
 
+// A fault nobody expected ends the lab in order: half a lab would mislead whoever uses it.
+process.on("uncaughtException", (error) => {
+  log(`uncaught: ${error.stack ?? error.message}`);
+  ask("an uncaught fault");
+});
+
 rmSync(labFile, { force: true });
 const { reality, kill } = recordsOnly
   ? { reality: new PaperReality(), kill: undefined }

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
+import type { Readable } from "node:stream";
 import type { Params } from "./params.ts";
 
 /** How a service words its requests and answers. */
@@ -67,4 +68,6 @@ export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[]>>;
   readonly body: Buffer;
+  /** The body as it comes, for objects that may be large; `body` is empty then. */
+  readonly stream?: Readable;
 }

@@ -23,11 +23,14 @@ const ownHeaders = new Set([
   "x-forwarded-proto",
 ]);
 
+/** Headers of moto's answers that belong to its connection. */
+const dropped = new Set(["connection", "server", "transfer-encoding"]);
+
 /** A running moto: the lab's records of everything AWS would remember. */
 export class Moto {
   readonly port: number;
   private readonly child: ChildProcess | undefined;
-  private readonly agent = new Agent({ keepAlive: true, maxSockets: 8 });
+  private readonly agent = new Agent({ keepAlive: true, maxSockets: 32 });
 
   constructor(port: number, child?: ChildProcess) {
     this.port = port;
@@ -128,7 +131,9 @@ export class Moto {
     headers["authorization"] =
       `AWS4-HMAC-SHA256 Credential=LABADMIN00000000000/20260101/${region}/${service}/aws4_request, SignedHeaders=host, Signature=0`;
     const target = service === "s3" ? readS3(request).pathStyleTarget : request.target;
-    return this.send(request.method, withoutPresigning(target), headers, body);
+    // Artifacts are tens of megabytes, fetched by all machines at once.
+    const streamed = service === "s3" && call.operation === "GetObject";
+    return this.send(request.method, withoutPresigning(target), headers, body, streamed);
   }
 
   private async answers(): Promise<boolean> {
@@ -144,29 +149,26 @@ export class Moto {
     path: string,
     headers: OutgoingHttpHeaders,
     body: Buffer,
+    streamed = false,
   ): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const outgoing = httpRequest(
         { host: "127.0.0.1", port: this.port, method, path, headers, agent: this.agent },
         (response) => {
+          const kept: Record<string, string | string[]> = {};
+          for (const [name, value] of Object.entries(response.headers)) {
+            if (value !== undefined && !dropped.has(name)) kept[name] = value;
+          }
+          const answer = { status: response.statusCode ?? 500, headers: kept };
+          if (streamed && answer.status < 400) {
+            resolve({ ...answer, body: Buffer.alloc(0), stream: response });
+            return;
+          }
           const parts: Buffer[] = [];
           response.on("data", (part: Buffer) => parts.push(part));
           response.on("error", reject);
           response.on("end", () => {
-            const kept: Record<string, string | string[]> = {};
-            for (const [name, value] of Object.entries(response.headers)) {
-              if (
-                value !== undefined &&
-                !["connection", "transfer-encoding", "server"].includes(name)
-              ) {
-                kept[name] = value;
-              }
-            }
-            resolve({
-              status: response.statusCode ?? 500,
-              headers: kept,
-              body: Buffer.concat(parts),
-            });
+            resolve({ ...answer, body: Buffer.concat(parts) });
           });
         },
       );

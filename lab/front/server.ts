@@ -1,5 +1,6 @@
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { pipeline } from "node:stream/promises";
 import type { Answer, RawRequest } from "./call.ts";
 
 /** Largest request the lab reads: an artifact in one put. */
@@ -43,9 +44,19 @@ async function serve(
       : {}),
   });
   const headers: Record<string, string | string[]> = { ...answer.headers };
+  if (answer.stream !== undefined) {
+    outgoing.writeHead(answer.status, headers);
+    await pipeline(answer.stream, outgoing);
+    return;
+  }
   if (incoming.method !== "HEAD") headers["content-length"] = String(answer.body.length);
   outgoing.writeHead(answer.status, headers);
   outgoing.end(answer.body);
+}
+
+function isGone(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return code === "ERR_STREAM_PREMATURE_CLOSE" || code === "ECONNRESET" || code === "EPIPE";
 }
 
 /** Where to listen: a loopback port for the host, or a unix socket for the machines' router. */
@@ -60,6 +71,8 @@ export async function listen(
   const fromMachine = "socket" in place;
   const server = createServer((incoming, outgoing) => {
     serve(incoming, outgoing, fromMachine, handler).catch((error: unknown) => {
+      // A machine that goes away in the middle of a download is no fault of ours.
+      if (isGone(error)) return;
       log(`server: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
       if (!outgoing.headersSent) outgoing.writeHead(500);
       outgoing.end();

@@ -39,6 +39,7 @@ after(() => {
   rmSync(state, { recursive: true, force: true });
 });
 
+/** Written when the daemon is ready; a killed daemon leaves it. */
 const labFile = join(state, "run", "lab.json");
 
 /** Starts the daemon as a person would, and waits until it is ready. */
@@ -105,4 +106,11 @@ test("SIGTERM ends it as well; two on the same port are refused", async () => {
   child.kill("SIGTERM");
   assert.equal(await ended, 0);
   assert.equal(await isFree(port + 1), true);
+});
+
+test("moto does not outlive a daemon that is killed", async () => {
+  const { child, ended } = await start();
+  child.kill("SIGKILL");
+  await ended;
+  await eventually(async () => ((await isFree(port + 1)) ? true : undefined));
 });

@@ -51,7 +51,8 @@ const knownFields = new Set([
 /** Reads a policy document. */
 export function parsePolicy(text: string): Statement[] {
   const document = JSON.parse(text) as { Statement?: unknown };
-  const statements = Array.isArray(document.Statement) ? document.Statement : [document.Statement];
+  const { Statement: given = [] } = document;
+  const statements: unknown[] = Array.isArray(given) ? given : [given];
   return (statements as Record<string, unknown>[]).map((statement) => {
     const unknown = Object.keys(statement).find((field) => !knownFields.has(field));
     if (unknown !== undefined) throw new UnknownPolicyPart(`policy element ${unknown}`);

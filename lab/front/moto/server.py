@@ -14,6 +14,9 @@ what moto itself would do wrong, most of them about an instance's end, which in 
 
 from __future__ import annotations
 
+import ctypes
+import os
+import signal
 import sys
 from tempfile import SpooledTemporaryFile
 from typing import Any
@@ -72,7 +75,7 @@ def _left_to_the_front(self: FakeBucket, action: str, resource: str) -> Permissi
 
 def _listed_copy(self: FakeKey, memo: dict[int, Any]) -> FakeKey:
     copied = FakeKey.__new__(FakeKey)
-    self.etag  # computed from the content once, and then remembered
+    _ = self.etag  # computed from the content once, and then remembered
     copied.__dict__.update(self.__dict__)
     copied._value_buffer = SpooledTemporaryFile()
     copied.multipart = None
@@ -90,5 +93,14 @@ Instance.public_ip = _first_interface_property("public_ip")
 Instance.public_ip_address = _first_interface_property("public_ip")
 Instance.private_dns_name = property(_private_dns_name_if_any)
 
+def _die_with_the_daemon() -> None:
+    """Ends this process when the one that started it is killed: its records would belong to nobody."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    if os.getppid() == 1:
+        sys.exit("the daemon is gone already")
+
+
 if __name__ == "__main__":
+    _die_with_the_daemon()
     main(sys.argv[1:])
