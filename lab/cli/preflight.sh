@@ -30,8 +30,17 @@ check_tools() {
   check_program node 20.0 "node --version" "Install it from nodejs.org or your distribution."
   check_program npm 9.0 "npm --version" "It comes with Node."
   check_program python3 3.11 "python3 --version" "Debian 12 and newer have it: apt-get install python3."
-  # From 1.21 on, go fetches the toolchain that a module asks for.
-  check_program go 1.21 "go version" "Install 1.26 or newer from go.dev, or golang from your distribution's backports."
+  check_program go "$(oldest_go)" "go version" "Install it from go.dev, or golang from your distribution's backports."
+}
+
+# From 1.21 on, go fetches the toolchain that a module asks for, unless it is told not to.
+oldest_go() {
+  local setting
+  setting=$(go env GOTOOLCHAIN 2>/dev/null) || setting=
+  case "$setting" in
+    auto | *+auto) printf '1.21' ;;
+    *) printf '1.26' ;;
+  esac
 }
 
 # Features are tried rather than looked up: a container may have one in its kernel and not be allowed to use it.

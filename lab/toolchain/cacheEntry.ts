@@ -22,6 +22,13 @@ export function contentKey(parts: readonly ({ file: string } | string)[]): strin
   return hash.digest("hex").slice(0, 16);
 }
 
+/** The last lines of a log, for an error message. */
+function endOf(logFile: string): string {
+  if (!existsSync(logFile)) return "";
+  const lines = readFileSync(logFile, "utf8").trimEnd().split("\n").slice(-12);
+  return lines.join("") === "" ? "" : `, which ends:\n  ${lines.join("\n  ")}`;
+}
+
 /**
  * A folder in the cache, named after its content's key: built once, never changed. It is built beside its
  * place and renamed into it, so that a killed build leaves nothing that looks finished.
@@ -47,7 +54,9 @@ export async function cacheEntry(
     chmodSync(folder, 0o755);
     if (!existsSync(path)) renameSync(folder, path);
   } catch (error) {
-    throw new Error(`building ${name} failed; its log is ${logFile}`, { cause: error });
+    throw new Error(`building ${name} failed; its log is ${logFile}${endOf(logFile)}`, {
+      cause: error,
+    });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
