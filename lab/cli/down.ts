@@ -64,14 +64,14 @@ async function destroy(stack: string, log: Log): Promise<void> {
       cwd: repository,
       env: environment,
       stdin: "ignore",
-      timeout: 30_000,
+      timeout: 35_000,
       reject: false,
       all: true,
     },
   );
   if (result.exitCode === 0) return;
   const reason = result.timedOut
-    ? "took longer than 30 s"
+    ? "took longer than 35 s"
     : (result.all.trim().split("\n").at(-1) ?? "");
   log(`   destroy did not finish (${reason}); the lab is removed as a whole instead`);
 }
