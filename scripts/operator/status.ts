@@ -8,9 +8,11 @@ import { bytes, table } from "./lib/table.ts";
 const usage = `status.ts [--json]
 The members, one row each: where they are, what etcd says there, and what a machine waits for that is not a member yet.`;
 
-const waitSchema = z.looseObject({
-  name: z.string().optional(),
-  why: z.string().optional(),
+/** What the agent last said it is doing. */
+const agentSchema = z.looseObject({
+  state: z.string(),
+  wait: z.string().optional(),
+  reason: z.string().optional(),
 });
 
 /** What a machine's agent says of itself, as far as it can. */
@@ -25,7 +27,7 @@ const factsSchema = z.looseObject({
   dbSizeBytes: z.number().optional(),
   health: z.string().optional(),
   service: z.string().optional(),
-  agent: z.union([z.string(), waitSchema]).nullish(),
+  agent: agentSchema.optional(),
 });
 
 type Facts = z.infer<typeof factsSchema>;
@@ -46,8 +48,8 @@ export interface MemberRow {
   readonly dbSizeBytes: number | null;
   /** `healthy`, or why not. */
   readonly health: string;
-  /** What the agent last said it does or waits for. */
-  readonly agent: Facts["agent"] | null;
+  /** What the agent last said it is doing, with the name of what it waits for. */
+  readonly agent: z.infer<typeof agentSchema> | null;
 }
 
 /** Puts together what the stack knows of a member and what its machine said. */
@@ -81,32 +83,43 @@ function read(outcome: RemoteOutcome): Facts | string {
   }
 }
 
-/** The table for people. */
+/** The table for people, and below it what each machine waits for that has no member running. */
 export function statusTable(rows: readonly MemberRow[]): string {
-  const header = [
-    "MEMBER",
-    "ZONE",
-    "ADDRESS",
-    "MACHINE",
-    "ROLE",
-    "VERSION",
-    "SIZE",
-    "REVISION",
-    "HEALTH",
-  ];
+  const header = ["MEMBER", "ZONE", "ADDRESS", "MACHINE", "ROLE", "VERSION", "SIZE", "REVISION"];
   const cells = rows.map((row) => [
-    ...[
-      row.name,
-      row.zone,
-      row.address,
-      row.instanceId ?? "-",
-      row.role ?? "-",
-      row.version ?? "-",
-    ],
-    ...[row.dbSizeBytes === null ? "-" : bytes(row.dbSizeBytes), String(row.revision ?? "-")],
-    row.health,
+    ...[row.name, row.zone, row.address, row.instanceId ?? "-", row.role ?? "-"],
+    ...[row.version ?? "-", row.dbSizeBytes === null ? "-" : bytes(row.dbSizeBytes)],
+    ...[String(row.revision ?? "-"), row.health],
   ]);
-  return table(header, cells);
+  const waits = rows.flatMap(({ name, agent }) => {
+    if (agent === null || agent.state === "running") return [];
+    const wait = agent.wait === undefined ? "" : ` (${agent.wait})`;
+    return [
+      `${name} is ${agent.state}${wait}${agent.reason === undefined ? "" : `: ${agent.reason}`}`,
+    ];
+  });
+  return [table([...header, "HEALTH"], cells), ...waits].join("\n");
+}
+
+/** Id of the machine that a member's group has now, for a machine that does not answer; null when AWS cannot be asked. */
+async function machineOf(groupName: string): Promise<string | null> {
+  try {
+    const sdk = await import("@aws-sdk/client-auto-scaling");
+    const { AutoScalingGroups } = await new sdk.AutoScalingClient({ maxAttempts: 1 }).send(
+      new sdk.DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [groupName] }),
+      { abortSignal: AbortSignal.timeout(5000) },
+    );
+    return AutoScalingGroups?.[0]?.Instances?.[0]?.InstanceId ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/** Asks one member's machine. */
+async function ask(way: Way, member: Member): Promise<MemberRow> {
+  const command = remoteCommand([agentProgram, "status"], { root: true });
+  const row = rowOf(member, await way.run(member.name, command, 30));
+  return row.instanceId === null ? { ...row, instanceId: await machineOf(member.groupName) } : row;
 }
 
 async function status(): Promise<number> {
@@ -120,10 +133,7 @@ async function status(): Promise<number> {
   }
   const stack = await readStack();
   const way = new Way(stack);
-  const command = remoteCommand([agentProgram, "status"], { root: true });
-  const members = await Promise.all(
-    stack.members.map(async (member) => rowOf(member, await way.run(member.name, command, 30))),
-  );
+  const members = await Promise.all(stack.members.map((member) => ask(way, member)));
   process.stdout.write(
     values.json ? `${JSON.stringify({ members }, null, 2)}\n` : `${statusTable(members)}\n`,
   );

@@ -190,6 +190,20 @@ describe("status", () => {
       /^m1 +eu-central-1a +10\.42\.0\.10 +i-1 +leader +3\.6\.14 +20 KiB +7 +healthy$/m,
     );
   });
+  test("what a machine waits for is said below the table", () => {
+    const agent = {
+      state: "waiting",
+      wait: "volume-elsewhere",
+      reason: "vol-01 is still attached to i-2",
+    };
+    const said = { name: "m1", health: "etcd does not answer", agent };
+    const row = rowOf(member, { ...outcome, stdout: JSON.stringify(said) });
+    assert.deepEqual(row.agent, agent);
+    assert.match(
+      statusTable([row]),
+      /^m1 is waiting \(volume-elsewhere\): vol-01 is still attached to i-2$/m,
+    );
+  });
   test("a machine that cannot be reached has a row, and never a healthy one", () => {
     for (const bad of [
       {

@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import {
   settled,
@@ -7,7 +10,12 @@ import {
 } from "../../scripts/operator/lib/deployment.ts";
 import { byTags, finders } from "../../scripts/operator/lib/find.ts";
 import { isMadeByCluster } from "../../scripts/operator/lib/inventory.ts";
-import { kindOf } from "../../scripts/operator/lib/processes.ts";
+import {
+  backendFolder,
+  brokenSideFiles,
+  removeSideFiles,
+} from "../../scripts/operator/lib/fileBackend.ts";
+import { kindOf, variable } from "../../scripts/operator/lib/processes.ts";
 import { removers, sameRule } from "../../scripts/operator/lib/remove.ts";
 
 const tags = { Name: "dev-vpc", "etcd-cluster:cluster": "dev" };
@@ -168,4 +176,39 @@ test("nothing that holds data is ever removed: removers are for connections only
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
   ]);
   for (const type of Object.keys(removers)) assert.equal(type in finders, false);
+});
+
+describe("the file backend's side files", () => {
+  test("a half-written one is found and removed, whole ones and the state stay", () => {
+    const folder = mkdtempSync(join(tmpdir(), "etcd-backend-"));
+    try {
+      const stacks = join(folder, ".pulumi", "stacks", "etcd-cluster");
+      mkdirSync(stacks, { recursive: true });
+      writeFileSync(join(stacks, "dev.json"), "{}");
+      writeFileSync(join(stacks, "dev.json.attrs"), "");
+      writeFileSync(join(stacks, "dev.json.bak.attrs"), '{"user.content_type":"appl');
+      writeFileSync(join(stacks, "prod.json.attrs"), '{"md5":"x"}');
+      const broken = brokenSideFiles(folder).sort();
+      assert.deepEqual(broken, [
+        join(stacks, "dev.json.attrs"),
+        join(stacks, "dev.json.bak.attrs"),
+      ]);
+      removeSideFiles(broken);
+      assert.deepEqual(brokenSideFiles(folder), []);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+  test("only a file backend has a folder", () => {
+    assert.equal(backendFolder("file:///var/state?metadata=skip"), "/var/state");
+    assert.equal(backendFolder("file://~"), process.env["HOME"]);
+    assert.equal(backendFolder("s3://bucket"), undefined);
+    assert.equal(backendFolder(undefined), undefined);
+  });
+});
+
+test("a variable is found by its whole name", () => {
+  const environment = "XPULUMI_BACKEND_URL=no\0PULUMI_BACKEND_URL=file:///a=b\0";
+  assert.equal(variable(environment, "PULUMI_BACKEND_URL"), "file:///a=b");
+  assert.equal(variable(environment, "PULUMI_HOME"), undefined);
 });
