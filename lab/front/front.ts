@@ -92,7 +92,7 @@ export class Front {
     const rule = this.parts.rules[`${service}:${operation}`] ?? {};
     // Check, then act: one change at a time per service, or two calls would pass the same check.
     return isWrite(service, operation)
-      ? this.inTurn(service, () => this.apply(call, rule))
+      ? this.inTurn(turnOf(call), () => this.apply(call, rule))
       : this.apply(call, rule);
   }
 
@@ -123,15 +123,24 @@ export class Front {
     throw deniedError("s3", "Access Denied");
   }
 
-  private inTurn<Result>(service: string, action: () => Promise<Result>): Promise<Result> {
-    const before = this.turns.get(service) ?? Promise.resolve();
-    const turn = before.then(action, action);
-    this.turns.set(
-      service,
-      turn.catch(() => undefined),
-    );
-    return turn;
+  private async inTurn<Result>(turn: string, action: () => Promise<Result>): Promise<Result> {
+    const before = this.turns.get(turn) ?? Promise.resolve();
+    const own = before.then(action, action);
+    this.turns.set(turn, own);
+    try {
+      return await own;
+    } finally {
+      if (this.turns.get(turn) === own) this.turns.delete(turn);
+    }
   }
+}
+
+/** What a change has to itself: its service; in S3, the object, whose conditional puts must not overlap. */
+function turnOf({ service, params }: Call): string {
+  const key = params.text("Key");
+  return service === "s3" && key !== undefined
+    ? `s3/${params.text("Bucket") ?? ""}/${key}`
+    : service;
 }
 
 /** moto answers a call it chokes on with a page of HTML, which no SDK can read. */

@@ -217,6 +217,22 @@ describe("what AWS gives and moto does not", () => {
     );
   });
 
+  test("of many who create the same object, one wins", async () => {
+    const puts = await Promise.allSettled(
+      Array.from({ length: 10 }, (_, index) =>
+        aws.s3.send(
+          new PutObjectCommand({
+            Bucket: bucket,
+            Key: "once",
+            Body: String(index),
+            IfNoneMatch: "*",
+          }),
+        ),
+      ),
+    );
+    assert.equal(puts.filter(({ status }) => status === "fulfilled").length, 1);
+  });
+
   test("target health is what the balancers see", async () => {
     const { LoadBalancers } = await aws.elb.send(
       new CreateLoadBalancerCommand({
