@@ -45,13 +45,25 @@ function factsOf(pid: number): ProcessFacts | undefined {
   }
 }
 
-function pulumiProcesses(): number[] {
+function pulumiFacts(): ProcessFacts[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .map((name) => factsOf(Number(name)))
     .filter((facts) => facts !== undefined)
-    .filter((facts) => isOfPulumi(facts, labState, cache))
-    .map(({ pid }) => pid);
+    .filter((facts) => isOfPulumi(facts, labState, cache));
+}
+
+function pulumiProcesses(): number[] {
+  return pulumiFacts().map(({ pid }) => pid);
+}
+
+/** An engine that is changing this lab's stack right now, started by whomever: the state is its own until it ends. */
+export function engineAtWork(): number | undefined {
+  return pulumiFacts().find(
+    ({ executable, arguments: words }) =>
+      executable.endsWith("/pulumi") &&
+      words.some((word) => ["up", "update", "destroy", "refresh", "import"].includes(word)),
+  )?.pid;
 }
 
 /**

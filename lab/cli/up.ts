@@ -6,6 +6,7 @@ import { ensureMoto } from "../toolchain/moto.ts";
 import type { Log } from "../toolchain/progress.ts";
 import { ensureDaemon } from "./daemon.ts";
 import { ensureEnvironment, regionOf } from "./environment.ts";
+import { engineAtWork } from "./leftovers.ts";
 import { takeLock } from "./lock.ts";
 import { Stages } from "./stages.ts";
 import { statusTable } from "./status.ts";
@@ -32,6 +33,13 @@ function nextCommands(stack: string): string {
  * the terminal's Ctrl-C does not reach.
  */
 async function pulumiUp(environment: Record<string, string>, signal: AbortSignal): Promise<void> {
+  const other = engineAtWork();
+  if (other !== undefined) {
+    throw new Error(
+      `a pulumi is at work on this lab already (process ${other}), perhaps of a make up that was killed. ` +
+        `Wait for it to end, or stop it with: kill -INT ${other}`,
+    );
+  }
   const child = execa("pulumi", ["up", "--yes", "--skip-preview", "--color", "never"], {
     cwd: repository,
     env: environment,
@@ -69,8 +77,8 @@ export async function up(stack: string, log: Log): Promise<void> {
       new Error("interrupted. `make up` goes on from here, `make down` removes everything"),
     );
   };
-  process.on("SIGINT", interrupted);
-  process.on("SIGTERM", interrupted);
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  for (const name of signals) process.on(name, interrupted);
   // Every way out, `process.exit` included, gives the lock back.
   process.once("exit", release);
   try {
@@ -95,8 +103,7 @@ export async function up(stack: string, log: Log): Promise<void> {
     interruption.signal.throwIfAborted();
     throw error;
   } finally {
-    process.off("SIGINT", interrupted);
-    process.off("SIGTERM", interrupted);
+    for (const name of signals) process.off(name, interrupted);
     release();
   }
 }
