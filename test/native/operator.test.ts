@@ -260,6 +260,12 @@ describe("verify", () => {
   });
   test("the reason is the last line of what was said", () => {
     assert.equal(explain({ ...outcome, code: 3 }), "ended with 3");
+    assert.equal(explain({ ...outcome, code: 3, stderr: "one\ntwo\n" }), "two");
+  });
+  test("a wrong host key of the bastion is said, not that the connection ended", () => {
+    const stderr =
+      "@@@@\nHost key verification failed.\nkex_exchange_identification: Connection closed by remote host\n";
+    assert.equal(explain({ ...outcome, code: 255, stderr }), "Host key verification failed.");
   });
 });
 

@@ -130,7 +130,9 @@ export class Way {
 export function explain(outcome: RemoteOutcome): string {
   if (outcome.timedOut) return "no answer in time";
   const lines = outcome.stderr.trim().split("\n");
-  const last = lines.at(-1) ?? "";
+  // When the jump fails, what ssh says last is only that the connection was closed.
+  const cause = lines.find((line) => /^Host key verification failed|Permission denied/.test(line));
+  const last = (outcome.code === sshFailed ? cause : undefined) ?? lines.at(-1) ?? "";
   return last === "" ? `ended with ${outcome.code}` : last;
 }
 
