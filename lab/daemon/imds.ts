@@ -5,8 +5,11 @@ import type { TemporaryCredentials } from "../front/credentials.ts";
 
 /** What the metadata service asks the daemon. */
 export interface ImdsParts {
-  /** Whose address this is, or undefined when no instance has it. */
-  readonly identify: (address: string) => Promise<InstanceFacts | undefined>;
+  /** Whose address this is in a VPC, or undefined when no instance has it. */
+  readonly identify: (
+    address: string,
+    vpcId: string | undefined,
+  ) => Promise<InstanceFacts | undefined>;
   /** User data of an instance, decoded. */
   readonly userData: (facts: InstanceFacts) => Promise<Buffer | undefined>;
   /** Credentials of the instance's role. */
@@ -18,7 +21,7 @@ export interface ImdsParts {
 const maxTokenSeconds = 21_600;
 
 interface Token {
-  readonly address: string;
+  readonly instanceId: string;
   readonly until: number;
 }
 
@@ -62,30 +65,32 @@ export class Imds {
     this.now = parts.now ?? Date.now;
   }
 
-  /** Answers a machine, which is known by its address and by nothing else. */
+  /** Answers a machine, which is known by its VPC and address and by nothing else. */
   async handle(request: RawRequest): Promise<Answer> {
     const address = request.sourceAddress;
-    const facts = address === undefined ? undefined : await this.parts.identify(address);
-    if (address === undefined || facts === undefined) return refusal(404);
+    const facts =
+      address === undefined ? undefined : await this.parts.identify(address, request.sourceVpc);
+    if (facts === undefined) return refusal(404);
+    const instanceId = facts.instance.InstanceId ?? "";
     const options = facts.instance.MetadataOptions;
     if (options?.HttpEndpoint === "disabled") return refusal(403);
     const path = new URL(request.target, "http://imds").pathname;
     if (request.method === "PUT") {
       return path.replace(/\/$/, "") === "/latest/api/token"
-        ? this.token(request, address)
+        ? this.token(request, instanceId)
         : refusal(405);
     }
     if (request.method !== "GET" && request.method !== "HEAD") return refusal(405);
     const given = request.headers["x-aws-ec2-metadata-token"];
     if (given === undefined) {
       if (options?.HttpTokens === "required") return refusal(401);
-    } else if (!this.isValid(String(given), address)) {
+    } else if (!this.isValid(String(given), instanceId)) {
       return refusal(401);
     }
     return this.document(path, facts);
   }
 
-  private token(request: RawRequest, address: string): Answer {
+  private token(request: RawRequest, instanceId: string): Answer {
     const text = String(request.headers["x-aws-ec2-metadata-token-ttl-seconds"] ?? "");
     const seconds = /^\d+$/.test(text) ? Number(text) : 0;
     if (seconds < 1 || seconds > maxTokenSeconds) return refusal(400);
@@ -94,13 +99,13 @@ export class Imds {
       if (until <= now) this.tokens.delete(token);
     }
     const token = randomBytes(42).toString("base64url");
-    this.tokens.set(token, { address, until: now + seconds * 1000 });
+    this.tokens.set(token, { instanceId, until: now + seconds * 1000 });
     return plain(200, token, { "x-aws-ec2-metadata-token-ttl-seconds": String(seconds) });
   }
 
-  private isValid(token: string, address: string): boolean {
+  private isValid(token: string, instanceId: string): boolean {
     const known = this.tokens.get(token);
-    return known?.address === address && known.until > this.now();
+    return known?.instanceId === instanceId && known.until > this.now();
   }
 
   private async document(path: string, facts: InstanceFacts): Promise<Answer> {

@@ -40,11 +40,12 @@ export class Instances {
   }
 
   /** The instance that has this address now. */
-  async byAddress(address: string): Promise<InstanceFacts | undefined> {
+  async byAddress(address: string, vpcId?: string): Promise<InstanceFacts | undefined> {
     const snapshot = this.snapshot();
     const instance = snapshot?.ec2.instances.find(
       (one) =>
         one.State?.Name !== "terminated" &&
+        (vpcId === undefined || one.VpcId === vpcId) &&
         one.NetworkInterfaces?.some(({ PrivateIpAddress }) => PrivateIpAddress === address),
     );
     if (snapshot === undefined || instance === undefined) return undefined;

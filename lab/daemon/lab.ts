@@ -99,7 +99,7 @@ export class Lab {
     const { records, credentials } = this.assembly;
     const instances = new Instances(records, credentials, () => this.loop.snapshot);
     return new Imds({
-      identify: (address) => instances.byAddress(address),
+      identify: (address, vpcId) => instances.byAddress(address, vpcId),
       userData: (facts) => instances.userData(facts),
       credentials: (facts, roleName) => instances.credentials(facts, roleName),
     });

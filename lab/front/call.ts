@@ -39,6 +39,8 @@ export interface RawRequest {
   readonly fromMachine: boolean;
   /** The machine's address, when it came through the router. */
   readonly sourceAddress?: string;
+  /** The machine's VPC, when it came through the router. */
+  readonly sourceVpc?: string;
 }
 
 /** Who signed. */

@@ -21,6 +21,7 @@ const ownHeaders = new Set([
   "x-amz-security-token",
   "x-forwarded-for",
   "x-forwarded-proto",
+  "x-lab-vpc",
 ]);
 
 /** Headers of moto's answers that belong to its connection. */

@@ -32,6 +32,7 @@ async function serve(
     .split(",")
     .at(-1)
     ?.trim();
+  const vpc = incoming.headers["x-lab-vpc"];
   const answer = await handler({
     method: incoming.method ?? "GET",
     target: incoming.url ?? "/",
@@ -42,6 +43,7 @@ async function serve(
     ...(fromMachine && forwarded !== undefined && forwarded !== ""
       ? { sourceAddress: forwarded }
       : {}),
+    ...(fromMachine && typeof vpc === "string" ? { sourceVpc: vpc } : {}),
   });
   const headers: Record<string, string | string[]> = { ...answer.headers };
   if (answer.stream !== undefined) {

@@ -16,12 +16,14 @@ export interface ProxyPlaces {
 
 /**
  * The proxy of a VPC: the way from AWS's addresses to the lab's front and metadata service, and the network
- * load balancers. The caller's address is what the two services know a machine by, so whatever a machine
- * says about it itself is replaced.
+ * load balancers. VPC and address are what the two services know a machine by, so whatever a machine
+ * says about them itself is replaced.
  */
 export function renderProxy(vpc: Vpc, places: ProxyPlaces): string {
   const forward = (name: string) => [
     "  http-request set-header X-Forwarded-For %[src]",
+    // Two VPCs may use the same addresses.
+    `  http-request set-header X-Lab-Vpc ${vpc.id}`,
     "  http-request del-header Forwarded",
     `  default_backend ${name}`,
   ];

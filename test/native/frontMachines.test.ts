@@ -308,6 +308,17 @@ describe("the metadata service", () => {
       (await ask("GET", "/latest/meta-data/instance-id", own, other.address)).status,
       404,
     );
+    // The same address in another VPC is another machine's, or nobody's.
+    for (const [vpc, status] of [
+      [site.vpcId, 200],
+      ["vpc-00000000000000000", 404],
+    ] as const) {
+      const answer = await ask("GET", "/latest/meta-data/instance-id", {
+        ...own,
+        "x-lab-vpc": vpc,
+      });
+      assert.equal(answer.status, status, vpc);
+    }
     for (const ttl of ["0", "21601", "x"]) {
       const { status } = await ask("PUT", "/latest/api/token", {
         "x-aws-ec2-metadata-token-ttl-seconds": ttl,
