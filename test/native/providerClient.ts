@@ -52,7 +52,12 @@ export class ProviderClient {
     const { port, stop } = await serve(definition, engineAddress);
     const client = new ProviderClient(port, stop);
     const request = new proto.ConfigureRequest().setArgs(toWire(config));
-    await promise((callback) => client.grpc.configure(request, callback));
+    try {
+      await promise((callback) => client.grpc.configure(request, callback));
+    } catch (error) {
+      client.stop();
+      throw error;
+    }
     return client;
   }
 
