@@ -34,6 +34,9 @@ import { Watch } from "./watch";
 /** Seconds between two looks at a machine that waits. */
 const waitSeconds = 1;
 
+/** A bootstrap may hold the lock for as long as etcd takes to stop and start. */
+const lockSeconds = 300;
+
 /** Seconds between two looks at one that runs. */
 const watchSeconds = 5;
 
@@ -52,11 +55,10 @@ export async function bootLoop(): Promise<never> {
       pause = await withLock(async () => {
         if (await isUp()) {
           await boot.openSshOnce();
-          await watch.round();
-          return watchSeconds;
+          return (await watch.round()) ? watchSeconds : waitSeconds;
         }
         return (await boot.round()) === "again" ? 0 : waitSeconds;
-      });
+      }, lockSeconds);
     } catch (error) {
       await announce({ state: "failing", reason: reasonOf(error) });
     }

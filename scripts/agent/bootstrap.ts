@@ -12,7 +12,7 @@ import { must } from "./run";
 import { readRecord, type ClusterRecord } from "./record";
 import { reasonOf, say } from "./say";
 import { installPki } from "./secrets";
-import { etcdState, startEtcd } from "./service";
+import { etcdState, restartEtcd } from "./service";
 import { announcedInWords } from "./state";
 import { successor } from "./successor";
 
@@ -45,7 +45,7 @@ export async function bootstrap(sha256: string, timeoutSeconds: number): Promise
   };
   let changed = false;
   if ((await applied()) !== sha256) {
-    await until(left(), () => withLock(() => converge(machine, desired), 30), {
+    await until(left(), () => withLock(() => converge(machine, desired), lockSeconds), {
       onFailure: sayOnce,
     });
     changed = true;
@@ -61,6 +61,9 @@ export async function bootstrap(sha256: string, timeoutSeconds: number): Promise
     changed,
   };
 }
+
+/** Longer than a round of the boot loop, which waits for a device. */
+const lockSeconds = 60;
 
 async function applied(): Promise<string | undefined> {
   return (await readIfThere(paths.applied))?.trim();
@@ -123,7 +126,7 @@ async function converge(machine: Machine, desired: Desired): Promise<void> {
   );
   if (restart) {
     await handOver(desired.config, view.record);
-    await startEtcd();
+    await restartEtcd();
   }
   await writeDurably(paths.applied, `${desired.sha256}\n`);
   if (old.artifacts.agent.sha256 !== desired.config.artifacts.agent.sha256) {

@@ -41,6 +41,11 @@ export async function startEtcd(): Promise<void> {
   await must("systemctl", ["restart", "--no-block", "etcd.service"]);
 }
 
+/** Stops etcd and starts it with other settings; returns when it is part of its cluster again, or throws when that takes too long. */
+export async function restartEtcd(): Promise<void> {
+  await must("systemctl", ["restart", "etcd.service"], { timeoutSeconds: 120 });
+}
+
 /** Takes the permit away and stops etcd; returns when the process is gone. */
 export async function stopEtcd(): Promise<void> {
   await rm(paths.permit, { force: true });

@@ -31,16 +31,16 @@ export class Watch {
     this.#machine = machine;
   }
 
-  /** One round. */
-  async round(): Promise<void> {
+  /** One round. Returns whether all is well; otherwise it is worth looking again soon. */
+  async round(): Promise<boolean> {
     await this.#dropIntent();
     if (performance.now() - this.#recordReadAt > recordMs) {
       this.#recordReadAt = performance.now();
       if (!(await this.#stillOurs())) {
-        return;
+        return false;
       }
     }
-    await this.#noteCommit();
+    return this.#noteCommit();
   }
 
   /** The intent has done its duty when etcd's log exists. */
@@ -90,7 +90,7 @@ export class Watch {
     );
   }
 
-  async #noteCommit(): Promise<void> {
+  async #noteCommit(): Promise<boolean> {
     try {
       this.#address ??= (await approvedState(this.#machine)).config.address;
       this.#endpoint ??= new EtcdEndpoint(this.#address, await agentTls(), 3000);
@@ -101,13 +101,14 @@ export class Watch {
       }
       if (status.isLearner) {
         await this.#promote(status.id);
-        return;
+        return false;
       }
       await announce(
         status.leader === undefined
           ? { state: "waiting", wait: "quorum", reason: "etcd runs and sees no leader" }
           : { state: "running" },
       );
+      return status.leader !== undefined;
     } catch (error) {
       // A new client next time: the certificate may have been exchanged.
       this.#endpoint?.close();
@@ -118,6 +119,7 @@ export class Watch {
         wait: "quorum",
         reason: `etcd was started and does not answer: ${reason}`,
       });
+      return false;
     }
   }
 }
