@@ -23,7 +23,8 @@ export const parameter = awsResource({
   secretOutputs: ["value"],
   autoname: { field: "name", maxLength: 1011 },
   unsettles: (changed) => ([...changed].some((key) => key !== "tags") ? ["version"] : []),
-  missing: ["ParameterNotFound"],
+  // The second is what its tags say.
+  missing: ["ParameterNotFound", "InvalidResourceId"],
   retag: async (aws, id, { set, unset }: TagChange) => {
     const ssm = await aws.ssm();
     const target = { ResourceType: "Parameter", ResourceId: id } as const;

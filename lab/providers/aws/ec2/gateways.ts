@@ -114,10 +114,14 @@ export const natGateway = awsResource({
   },
   remove: async (id, _state, { aws, context }) => {
     const ec2 = await aws.ec2();
-    await ec2.deleteNatGateway({ NatGatewayId: id });
-    await until(`NAT gateway ${id} to go`, context, 30 * 60, async () => {
+    const gone = async () => {
       const { NatGateways } = await ec2.describeNatGateways({ NatGatewayIds: [id] });
       return NatGateways?.some(({ State }) => State !== "deleted") === true ? undefined : true;
-    });
+    };
+    // AWS still shows a deleted gateway for an hour.
+    if ((await gone()) === undefined) {
+      await ec2.deleteNatGateway({ NatGatewayId: id });
+      await until(`NAT gateway ${id} to go`, context, 30 * 60, gone);
+    }
   },
 });

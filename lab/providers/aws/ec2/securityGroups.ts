@@ -89,7 +89,11 @@ function rule(type: string, direction: "ingress" | "egress") {
     fields: ruleFields,
     computed: ["arn", "securityGroupRuleId"],
     validate,
-    missing: ["InvalidSecurityGroupRuleId.NotFound", "InvalidGroup.NotFound"],
+    missing: [
+      "InvalidSecurityGroupRuleId.NotFound",
+      "InvalidGroup.NotFound",
+      "InvalidPermission.NotFound",
+    ],
     retag: retagEc2,
     create: async (inputs, { aws, tags }) => {
       const ec2 = await aws.ec2();
