@@ -393,6 +393,60 @@ test("a machine that dies while nobody runs Pulumi is replaced and comes back wi
   assert.equal(preview.code, 0, preview.stdout);
 });
 
+test("a member whose data is gone comes back as a learner and gets its vote, with the data of the others", async (t) => {
+  const lost = memberNamed(await status(), "m3");
+  await etcdctl("put", "lab/before-the-disk-loss", "kept");
+  await inside(lost.lab.pid, [
+    "sh",
+    "-c",
+    "systemctl stop agent-boot && systemctl stop etcd && rm -rf /var/lib/etcd/data && sync",
+  ]);
+  await control("POST", `machines/${lost.instanceId}/kill`);
+  const { value: back, seconds } = await waitFor("m3 to vote again", 180, async () => {
+    const now = memberNamed(await status(), "m3");
+    return now.instanceId !== lost.instanceId && now.health === "healthy" && now.role !== "learner"
+      ? now
+      : undefined;
+  });
+  t.diagnostic(`machine and data lost -> member votes again: ${seconds.toFixed(1)} s`);
+  assert.notEqual(back.memberId, lost.memberId, "an identity whose data is gone must not return");
+  const verified = await make("verify", {}, 120);
+  assert.equal(verified.code, 0, verified.stdout + verified.stderr);
+  assert.equal(
+    (await etcdctl("get", "--print-value-only", "lab/before-the-disk-loss")).stdout.trim(),
+    "kept",
+  );
+});
+
+test("all machines lost at once: the cluster comes back by itself, with its data and its identities", async (t) => {
+  const old = await status();
+  await etcdctl("put", "lab/before-the-blackout", "kept");
+  await Promise.all(old.map(({ instanceId }) => control("POST", `machines/${instanceId}/kill`)));
+  const { seconds } = await waitFor(
+    "all members to be healthy on other machines",
+    240,
+    async () => {
+      const now = await status();
+      return now.every(
+        ({ name, instanceId, health }) =>
+          health === "healthy" && instanceId !== memberNamed(old, name).instanceId,
+      )
+        ? now
+        : undefined;
+    },
+  );
+  t.diagnostic(`all machines killed -> all members healthy: ${seconds.toFixed(1)} s`);
+  members = await status();
+  assert.deepEqual(
+    members.map(({ memberId }) => memberId),
+    old.map(({ memberId }) => memberId),
+  );
+  assert.equal(
+    (await etcdctl("get", "--print-value-only", "lab/before-the-blackout")).stdout.trim(),
+    "kept",
+  );
+});
+
 /** Every regular file under a folder whose name ends in one of the endings. */
 function filesUnder(folder: string, endings: readonly string[]): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
