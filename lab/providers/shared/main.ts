@@ -52,8 +52,19 @@ export async function main<E>(definition: ProviderDefinition<E>): Promise<void> 
   process.on("uncaughtException", (error) => {
     process.stderr.write(`${messageOf(error)}\n`);
   });
+  exitWithParent();
   const { port } = await serve(definition, engineAddressOf(process.argv));
   process.stdout.write(`${port}\n`);
+}
+
+/** A killed engine cannot stop its plugins; they notice that they have another parent. */
+function exitWithParent(): void {
+  const parent = process.ppid;
+  setInterval(() => {
+    if (process.ppid !== parent) {
+      process.exit(0);
+    }
+  }, 1000).unref();
 }
 
 /** The engine's address is the one argument that is no option and no option's value. */
