@@ -2,7 +2,7 @@ import type { Disk, Marker } from "./marker";
 import type { ClusterRecord, RecordView } from "./record";
 
 /**
- * What an agent does, decided from durable facts alone. This is the table "At boot" of docs/architecture.md: disk, cluster record,
+ * What an agent does, decided from durable facts alone. This is the table of docs/membership.md: disk, cluster record,
  * other facts. It has no effects, so that every row can be tested, and every row that is not an action is a wait whose text says
  * what would end it.
  */
