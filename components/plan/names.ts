@@ -14,7 +14,7 @@ export function clusterNameProblem(name: string): string | undefined {
   if (name.includes("--")) {
     return "a cluster's name has no two hyphens in a row (bucket and DNS names)";
   }
-  if (/^(internal-|aws|ssm|amzn-|sthree-|sg-|sg$)/.test(name)) {
+  if (/^(internal-|aws|ssm|amzn-|sthree-|sthree$|sg-|sg$)/.test(name)) {
     return "a cluster's name does not begin with internal-, aws, ssm, amzn, sthree or sg (reserved by load balancers, SSM, S3 and security groups)";
   }
   return undefined;

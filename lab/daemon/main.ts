@@ -60,6 +60,8 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
 // A fault nobody expected ends the lab in order: half a lab would mislead whoever uses it.
 process.on("uncaughtException", (error) => {
   log(`uncaught: ${error.stack ?? error.message}`);
+  // A fault while starting leaves nobody who would wait for the end: the process ends by itself, and not with success.
+  process.exitCode = 1;
   ask("an uncaught fault");
 });
 

@@ -35,7 +35,10 @@ before(async () => {
   port = (server.address() as AddressInfo).port;
   await new Promise((resolve) => server.close(resolve));
 });
+const children: ChildProcess[] = [];
 after(() => {
+  // A failed assertion must not leave a daemon behind, which would keep this process alive.
+  for (const child of children) child.kill("SIGKILL");
   rmSync(state, { recursive: true, force: true });
 });
 
@@ -57,6 +60,7 @@ async function start(): Promise<{ child: ChildProcess; ended: Promise<number | n
       stdio: "ignore",
     },
   );
+  children.push(child);
   const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
   await eventually(() => (existsSync(labFile) ? true : undefined), 60);
   return { child, ended };
@@ -100,6 +104,7 @@ test("SIGTERM ends it as well; two on the same port are refused", async () => {
     },
     stdio: "ignore",
   });
+  children.push(second);
   const code = await new Promise<number | null>((resolve) => second.once("exit", resolve));
   assert.notEqual(code, 0);
   assert.equal(existsSync(labFile), true);
