@@ -13,7 +13,13 @@ import { lazily } from "./lazily";
 const limits = {
   credentials: machineCredentials,
   maxAttempts: 3,
-  requestHandler: { connectionTimeout: 2000, requestTimeout: 8000, throwOnRequestTimeout: true },
+  requestHandler: {
+    connectionTimeout: 2000,
+    requestTimeout: 8000,
+    throwOnRequestTimeout: true,
+    // A download that stalls half-way.
+    socketTimeout: 20_000,
+  },
 };
 
 /** The clients of one region. */

@@ -24,15 +24,15 @@ import {
   type Starting,
 } from "./record";
 import { replaceByLearner } from "./learner";
-import { reasonOf } from "./say";
+import { reasonOf, say } from "./say";
 import { installPki, openSsh } from "./secrets";
 import { etcdState, startEtcd } from "./service";
 import { announce } from "./state";
 import { attach } from "./volume";
 import { Watch } from "./watch";
 
-/** Seconds between two looks at a machine that waits. */
-const waitSeconds = 1;
+/** Seconds between two looks at a machine that waits: close ones at first, when a volume is on its way, then fewer. */
+const waitSeconds = (waited: number): number => (waited < 120 ? 0.5 : 5);
 
 /** A bootstrap may hold the lock for as long as etcd takes to stop and start. */
 const lockSeconds = 300;
@@ -49,20 +49,22 @@ export async function bootLoop(): Promise<never> {
   const boot = new Boot(machine);
   const watch = new Watch(machine);
   await announce({ state: "starting" });
+  let waited = 0;
   for (;;) {
-    let pause = waitSeconds;
+    waited += 1;
     try {
-      pause = await withLock(async () => {
+      await withLock(async () => {
         if (await isUp()) {
           await boot.openSshOnce();
-          return (await watch.round()) ? watchSeconds : waitSeconds;
+          waited = (await watch.round()) ? 0 : waited;
+        } else {
+          await boot.round();
         }
-        return (await boot.round()) === "again" ? 0 : waitSeconds;
       }, lockSeconds);
     } catch (error) {
       await announce({ state: "failing", reason: reasonOf(error) });
     }
-    await sleep(pause * 1000);
+    await sleep(1000 * (waited === 0 ? watchSeconds : waitSeconds(waited)));
   }
 }
 
@@ -88,6 +90,8 @@ class Boot {
   readonly #machine: Machine;
   readonly #instanceId = lazily(askInstanceId);
   #sshIsOpen = false;
+  /** Desired state whose keys were fetched: a machine that waits must not ask the parameter store every second. */
+  #keysOf: string | undefined;
 
   constructor(machine: Machine) {
     this.#machine = machine;
@@ -95,15 +99,21 @@ class Boot {
 
   /** The way in for people comes before everything that may take long or fail. */
   async openSshOnce(desired?: Desired): Promise<void> {
-    if (!this.#sshIsOpen) {
+    if (this.#sshIsOpen) {
+      return;
+    }
+    try {
       const { config } = desired ?? (await approvedState(this.#machine));
       await openSsh(this.#machine.clients, config.parameters.sshHostKey);
       this.#sshIsOpen = true;
+    } catch (error) {
+      // After a reboot the key is there and sshd runs; and etcd does not wait for people.
+      say(`the SSH host key cannot be fetched: ${reasonOf(error)}`);
     }
   }
 
-  /** Gathers, decides, acts. "again": something was done, look once more at once. */
-  async round(): Promise<"again" | "later"> {
+  /** Gathers, decides, acts. */
+  async round(): Promise<void> {
     const desired = await approvedState(this.#machine);
     await this.openSshOnce(desired);
     const { config } = desired;
@@ -111,15 +121,25 @@ class Boot {
     const [disk, record] = await Promise.all([
       this.#disk(config),
       readRecord(this.#machine.bucket),
-      installPki(this.#machine.clients, config).catch(async (error: unknown) => {
-        // Keys that are already there are good enough to start with.
-        if ((await readIfThere(paths.etcdEnvironment)) === undefined) {
-          throw error;
-        }
-      }),
+      this.#keys(desired),
     ]);
     const action = plan(await this.#facts(config, disk, record));
-    return this.#act(action, desired);
+    await this.#act(action, desired);
+  }
+
+  async #keys({ config, sha256 }: Desired): Promise<void> {
+    if (this.#keysOf === sha256) {
+      return;
+    }
+    try {
+      await installPki(this.#machine.clients, config);
+      this.#keysOf = sha256;
+    } catch (error) {
+      // Those that are there already are good enough to start with.
+      if ((await readIfThere(paths.etcdEnvironment)) === undefined) {
+        throw error;
+      }
+    }
   }
 
   async #disk(config: MemberConfig): Promise<Disk> {
@@ -153,31 +173,31 @@ class Boot {
     };
   }
 
-  async #act(action: Action, desired: Desired): Promise<"again" | "later"> {
+  async #act(action: Action, desired: Desired): Promise<void> {
     const { config } = desired;
     switch (action.kind) {
       case "createRecord":
         await createRecord(this.#machine.bucket, config);
-        return "again";
+        return;
       case "formFirst":
         await this.#formFirst(action.record, desired);
-        return "again";
+        return;
       case "rejoin":
         await this.#rejoin(action.record, desired);
-        return "again";
+        return;
       case "start":
         await this.#start(action, desired);
-        return "again";
+        return;
       case "wait":
         await announce({
           state: "waiting",
           wait: action.name,
           reason: `waits for ${action.needs}`,
         });
-        return "later";
+        return;
       case "refuse":
         await announce({ state: "refused", reason: action.reason });
-        return "later";
+        return;
     }
   }
 

@@ -7,6 +7,9 @@ import { pipeline } from "node:stream/promises";
 import { httpStatus, type AwsClients } from "./aws";
 import type { ObjectStore, PutCondition } from "./record";
 
+/** Longest that one artifact may take. */
+const downloadMs = 300_000;
+
 /** The bucket, through the machine's role. */
 export class Bucket implements ObjectStore {
   readonly #clients: AwsClients;
@@ -91,7 +94,9 @@ export class Bucket implements ObjectStore {
     // In Node a body is always a stream.
     const body = object.Body as Readable;
     body.on("data", (chunk: Buffer) => hash.update(chunk));
-    await pipeline(body, createWriteStream(`${file}.new`));
+    await pipeline(body, createWriteStream(`${file}.new`), {
+      signal: AbortSignal.timeout(downloadMs),
+    });
     const actual = hash.digest("hex");
     if (actual !== sha256) {
       await rm(`${file}.new`, { force: true });
