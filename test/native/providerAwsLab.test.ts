@@ -4,9 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
+import { DetachInternetGatewayCommand } from "@aws-sdk/client-ec2";
+
 import { aws } from "../../lab/providers/aws/provider.ts";
 import { Asset, Secret, type Value, type Values } from "../../lab/providers/shared/value.ts";
-import { region, startTestLab, type TestLab } from "./frontSupport.ts";
+import { clientsOf, region, startTestLab, type TestLab } from "./frontSupport.ts";
 import { ProviderClient, type Kept } from "./providerClient.ts";
 
 /** The aws provider against the lab's API: everything that is created is read back, found unchanged, updated, imported, deleted. */
@@ -142,6 +144,46 @@ void describe("aws: a network", () => {
     const deletion = provider.delete(type.subnet, subnet);
     await provider.delete(type.eni, eni);
     await deletion;
+    await made.unmake();
+  });
+});
+
+void describe("aws: looking again", () => {
+  void test("what was taken away or changed outside is found, and put back by the next update", async () => {
+    const made = new Made();
+    const vpcArgs = { cidrBlock: "10.44.0.0/16", enableDnsHostnames: true };
+    const vpc = await made.make(type.vpc, vpcArgs);
+    const args = { vpcId: vpc.id };
+    const gateway = await made.make(type.gateway, args);
+    const { ec2 } = clientsOf(lab.lab.endpoint);
+    const detach = { InternetGatewayId: gateway.id, VpcId: vpc.id };
+    await ec2.send(new DetachInternetGatewayCommand(detach));
+    const found = await provider.read(type.gateway, gateway);
+    assert.ok(found !== undefined && !("vpcId" in found.inputs));
+    const diff = await provider.diff(type.gateway, found, args);
+    assert.deepEqual(diff.details, { vpcId: "ADD" });
+    const repaired = await provider.update(type.gateway, found, args);
+    assert.equal(repaired.state["vpcId"], vpc.id);
+    await made.unmake();
+  });
+
+  void test("an orphan is adopted by its id and the arguments it was made with", async () => {
+    const made = new Made();
+    const args = { cidrBlock: "10.45.0.0/16", enableDnsHostnames: true, tags: { Name: "a" } };
+    const vpc = await made.make(type.vpc, args);
+    const adopted = await provider.read(type.vpc, { id: vpc.id, inputs: vpc.inputs });
+    assert.deepEqual(adopted, vpc);
+    // Created, and killed before its host names were switched on.
+    const half = await provider.create(type.vpc, { cidrBlock: "10.46.0.0/16" });
+    const wanted = await provider.check(type.vpc, {
+      cidrBlock: "10.46.0.0/16",
+      enableDnsHostnames: true,
+    });
+    const found = await provider.read(type.vpc, { id: half.id, inputs: wanted });
+    assert.ok(found !== undefined);
+    const diff = await provider.diff(type.vpc, found, wanted);
+    assert.deepEqual(diff.details, { enableDnsHostnames: "UPDATE" });
+    await provider.delete(type.vpc, half);
     await made.unmake();
   });
 });

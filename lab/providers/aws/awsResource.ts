@@ -11,7 +11,7 @@ import { equal, isMap, unknown, Unknown, type Value, type Values } from "../shar
 import type { Aws } from "./environment.ts";
 import { codeOf, unlessMissing, whileBusy } from "./waiting.ts";
 
-/** Outputs as AWS's clients give them; undefined ones are left out. */
+/** Outputs as AWS's clients give them; undefined means that there is no such thing. */
 export type Loose = Readonly<Record<string, Value | undefined>>;
 
 /** Tags, as a map. */
@@ -175,8 +175,9 @@ function tagDifference(state: Values, news: Tags): TagChange | undefined {
 
 /** Splits what is on the resource into its own tags and what comes from the provider's defaults. AWS's own tags are nobody's. */
 function withOwnTags(found: Loose, state: Values, aws: Aws): Values {
+  // What AWS does not have must be said, or a setting that was taken away would go unnoticed.
   const present = Object.fromEntries(
-    Object.entries(found).filter((entry): entry is [string, Value] => entry[1] !== undefined),
+    Object.entries(found).map(([key, value]): [string, Value] => [key, value ?? null]),
   );
   const all = present["tagsAll"];
   if (!isMap(all)) {

@@ -179,38 +179,43 @@ export async function readResource<E>(
   inputs: Values,
   context: Context<E>,
 ): Promise<{ inputs: Values; outputs: Values } | undefined> {
-  const before = revealAll(state);
+  // An adopted resource comes with the arguments it was to be made with and no state; an imported one with nothing at all.
+  const adopting = Object.keys(state).length === 0;
+  const before = revealAll(adopting ? inputs : state);
   const now = resource.read === undefined ? before : await resource.read(id, before, context);
   if (now === undefined) {
     return undefined;
   }
-  const importing = Object.keys(state).length === 0;
+  const importing = adopting && Object.keys(inputs).length === 0;
   const drifted = new Map(Object.entries(inputs));
   for (const key of Object.keys(resource.fields)) {
     const value = now[key];
     // What the program left to AWS is an output only; what AWS makes of it is no change of an argument.
     const ownChoice = inputs[key] === undefined && resource.computed.includes(key);
     const changed = importing
-      ? value !== undefined
+      ? (value ?? null) !== null
       : key in now && !ownChoice && !equal(before[key], value);
     if (!changed) {
       continue;
     }
-    if (value === undefined) {
+    if (value === undefined || value === null) {
       drifted.delete(key);
     } else {
       drifted.set(key, markSecrets(value, inputs[key]));
     }
   }
   const current = Object.fromEntries(drifted);
-  const outputs = finish(resource, { ...before, ...now }, current);
+  const foreseen = adopting ? resource.foresee?.(before, context.environment) : {};
+  const outputs = finish(resource, { ...before, ...foreseen, ...now }, current);
   return { inputs: importing ? withSecrets(resource, current) : current, outputs };
 }
 
-/** The outputs as they are stored: secret where the arguments are or the type says so, without what must not be stored. */
+/** The outputs as they are stored: secret where the arguments are or the type says so, without what is not there or must not be stored. */
 function finish<E>(resource: AnyResource<E>, outputs: Values, inputs: Values): Values {
   const stored = Object.fromEntries(
-    Object.entries(outputs).filter(([key]) => resource.fields[key]?.writeOnly !== true),
+    Object.entries(outputs).filter(
+      ([key, value]) => value !== null && resource.fields[key]?.writeOnly !== true,
+    ),
   );
   const marked = Object.fromEntries(
     Object.entries(stored).map(([key, value]) => [key, markSecrets(value, inputs[key])]),
