@@ -9,7 +9,7 @@ import { DetachInternetGatewayCommand } from "@aws-sdk/client-ec2";
 import { aws } from "../../lab/providers/aws/provider.ts";
 import { Asset, Secret, type Value, type Values } from "../../lab/providers/shared/value.ts";
 import { clientsOf, region, startTestLab, type TestLab } from "./frontSupport.ts";
-import { ProviderClient, type Kept } from "./providerClient.ts";
+import { halfMade, ProviderClient, type Kept } from "./providerClient.ts";
 
 /** The aws provider against the lab's API: everything that is created is read back, found unchanged, updated, imported, deleted. */
 
@@ -165,6 +165,19 @@ void describe("aws: looking again", () => {
     const repaired = await provider.update(type.gateway, found, args);
     assert.equal(repaired.state["vpcId"], vpc.id);
     await made.unmake();
+  });
+
+  void test("what was made but not completed is kept, with the reason", async () => {
+    const args = { vpcId: "vpc-0123456789abcdef0" };
+    const error: unknown = await provider.create(type.gateway, args).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    const half = halfMade(error);
+    assert.match(half?.id ?? "", /^igw-/);
+    assert.match(half?.reasons.join() ?? "", /InvalidVpcID\.NotFound/);
+    assert.equal(half?.state["vpcId"], args.vpcId);
+    await provider.delete(type.gateway, { id: half.id, inputs: {}, state: {} });
   });
 
   void test("an orphan is adopted by its id and the arguments it was made with", async () => {

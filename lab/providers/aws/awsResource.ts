@@ -1,3 +1,4 @@
+import { InitFailed, messageOf } from "../shared/errors.ts";
 import {
   define,
   type AnyResource,
@@ -205,6 +206,19 @@ async function described<T>(doing: string, what: string, call: () => Promise<T>)
     throw new Error(`${doing} ${what}: ${codeOf(error)}: ${error.message}${status}`, {
       cause: error,
     });
+  }
+}
+
+/**
+ * The further calls that a creation takes. When one fails the resource exists all the same: Pulumi keeps it, with the error, instead
+ * of forgetting it.
+ */
+export async function completing(id: string, calls: () => Promise<unknown>): Promise<string> {
+  try {
+    await calls();
+    return id;
+  } catch (error) {
+    throw new InitFailed(id, {}, `${codeOf(error)}: ${messageOf(error)}`);
   }
 }
 

@@ -1,5 +1,12 @@
 import { flag, number, text } from "../shared/schema.ts";
-import { awsResource, fromTagList, textOf, toTagList, type TagChange } from "./awsResource.ts";
+import {
+  awsResource,
+  completing,
+  fromTagList,
+  textOf,
+  toTagList,
+  type TagChange,
+} from "./awsResource.ts";
 import type { Aws } from "./environment.ts";
 import { unlessMissing } from "./waiting.ts";
 
@@ -211,8 +218,7 @@ export const instanceProfile = awsResource({
       Path: inputs.path,
       Tags: toTagList(tags),
     });
-    await setRole(aws, name, inputs.role);
-    return name;
+    return completing(name, () => setRole(aws, name, inputs.role));
   },
   read: async (id, _state, aws) => {
     const iam = await aws.iam();

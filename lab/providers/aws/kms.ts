@@ -1,5 +1,12 @@
 import { flag, number, text } from "../shared/schema.ts";
-import { awsResource, given, textOf, type TagChange, type Tags } from "./awsResource.ts";
+import {
+  awsResource,
+  completing,
+  given,
+  textOf,
+  type TagChange,
+  type Tags,
+} from "./awsResource.ts";
 import type { Aws } from "./environment.ts";
 
 const missing = ["NotFoundException"];
@@ -37,10 +44,11 @@ export const key = awsResource({
       Tags: tagList(tags),
     });
     const id = given(KeyMetadata?.KeyId, "the key's id");
-    if (inputs.enableKeyRotation === true) {
-      await kms.enableKeyRotation({ KeyId: id });
-    }
-    return id;
+    return completing(id, async () => {
+      if (inputs.enableKeyRotation === true) {
+        await kms.enableKeyRotation({ KeyId: id });
+      }
+    });
   },
   read: async (id, _state, aws) => {
     const kms = await aws.kms();

@@ -3,6 +3,7 @@ import type { ResourceRecordSet, RRType, VPCRegion } from "@aws-sdk/client-route
 import { flag, number, object, set, text, type InputsOf } from "../shared/schema.ts";
 import {
   awsResource,
+  completing,
   fromTagList,
   given,
   textOf,
@@ -46,18 +47,19 @@ export const zone = awsResource({
       VPC: first && vpcRequest(aws, first),
     });
     const id = bareId(HostedZone?.Id);
-    await inSync(aws, ChangeInfo?.Id, context);
-    for (const one of others) {
-      await route53.associateVPCWithHostedZone({ HostedZoneId: id, VPC: vpcRequest(aws, one) });
-    }
-    if (Object.keys(tags).length > 0) {
-      await route53.changeTagsForResource({
-        ResourceType: "hostedzone",
-        ResourceId: id,
-        AddTags: toTagList(tags),
-      });
-    }
-    return id;
+    return completing(id, async () => {
+      await inSync(aws, ChangeInfo?.Id, context);
+      for (const one of others) {
+        await route53.associateVPCWithHostedZone({ HostedZoneId: id, VPC: vpcRequest(aws, one) });
+      }
+      if (Object.keys(tags).length > 0) {
+        await route53.changeTagsForResource({
+          ResourceType: "hostedzone",
+          ResourceId: id,
+          AddTags: toTagList(tags),
+        });
+      }
+    });
   },
   read: async (id, _state, aws) => {
     const route53 = await aws.route53();

@@ -1,12 +1,12 @@
 import { any, grpc, provider, status } from "./proto.ts";
-import type { Value } from "./value.ts";
+import type { Values } from "./value.ts";
 import { toWire } from "./wire.ts";
 
 /** The resource exists but did not become usable: Pulumi keeps it, with its outputs, and reports the reasons. */
 export class InitFailed extends Error {
   readonly id: string;
-  readonly outputs: Readonly<Record<string, Value>>;
-  constructor(id: string, outputs: Readonly<Record<string, Value>>, reason: string) {
+  readonly outputs: Values;
+  constructor(id: string, outputs: Values, reason: string) {
     super(reason);
     this.id = id;
     this.outputs = outputs;

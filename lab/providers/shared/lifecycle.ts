@@ -1,7 +1,7 @@
 import { InitFailed, messageOf } from "./errors.ts";
 import { withName, wasNamed, withoutBookkeeping } from "./names.ts";
 import { changedArguments, compare, type Change } from "./diff.ts";
-import type { AnyResource, Context } from "./resource.ts";
+import type { AnyResource, Context, Created } from "./resource.ts";
 import { check, type Problem } from "./schema.ts";
 import { equal, markSecrets, revealAll, Secret, unknown, type Values } from "./value.ts";
 
@@ -118,12 +118,20 @@ export async function createResource<E>(
   context: Context<E>,
 ): Promise<{ id: string; outputs: Values }> {
   const plain = revealAll(withoutBookkeeping(inputs));
-  const created = await resource.create(plain, context);
-  const outputs = {
-    ...plain,
-    ...resource.foresee?.(plain, context.environment),
-    ...created.outputs,
-  };
+  const foreseen = { ...plain, ...resource.foresee?.(plain, context.environment) };
+  let created: Created;
+  try {
+    created = await resource.create(plain, context);
+  } catch (error) {
+    throw error instanceof InitFailed
+      ? new InitFailed(
+          error.id,
+          finish(resource, { ...foreseen, ...error.outputs }, inputs),
+          error.message,
+        )
+      : error;
+  }
+  const outputs = { ...foreseen, ...created.outputs };
   return { id: created.id, outputs: await settled(resource, created.id, outputs, inputs, context) };
 }
 

@@ -1,5 +1,5 @@
 import { text } from "../../shared/schema.ts";
-import { awsResource, fromTagList, given, single, textOf } from "../awsResource.ts";
+import { awsResource, completing, fromTagList, given, single, textOf } from "../awsResource.ts";
 import { arn } from "../environment.ts";
 import { unlessMissing, until } from "../waiting.ts";
 import { dependants, retagEc2, tagSpecifications } from "./common.ts";
@@ -18,10 +18,11 @@ export const internetGateway = awsResource({
       tagSpecifications("internet-gateway", tags),
     );
     const id = given(InternetGateway?.InternetGatewayId, "the gateway's id");
-    if (inputs.vpcId !== undefined) {
-      await ec2.attachInternetGateway({ InternetGatewayId: id, VpcId: inputs.vpcId });
-    }
-    return id;
+    return completing(id, async () => {
+      if (inputs.vpcId !== undefined) {
+        await ec2.attachInternetGateway({ InternetGatewayId: id, VpcId: inputs.vpcId });
+      }
+    });
   },
   read: async (id, _state, aws) => {
     const { InternetGateways } = await (

@@ -1,5 +1,5 @@
 import { flag, set, text } from "../../shared/schema.ts";
-import { awsResource, fromTagList, given, single } from "../awsResource.ts";
+import { awsResource, completing, fromTagList, given, single } from "../awsResource.ts";
 import { arn } from "../environment.ts";
 import { retagEc2, tagSpecifications } from "./common.ts";
 
@@ -38,13 +38,14 @@ export const networkInterface = awsResource({
       ...tagSpecifications("network-interface", tags),
     });
     const id = given(NetworkInterface?.NetworkInterfaceId, "the interface's id");
-    if (inputs.sourceDestCheck === false) {
-      await ec2.modifyNetworkInterfaceAttribute({
-        NetworkInterfaceId: id,
-        SourceDestCheck: { Value: false },
-      });
-    }
-    return id;
+    return completing(id, async () => {
+      if (inputs.sourceDestCheck === false) {
+        await ec2.modifyNetworkInterfaceAttribute({
+          NetworkInterfaceId: id,
+          SourceDestCheck: { Value: false },
+        });
+      }
+    });
   },
   read: async (id, state, aws) => {
     const { NetworkInterfaces } = await (

@@ -1,6 +1,6 @@
 import { flag, number, text, type InputsOf, type Problem } from "../../shared/schema.ts";
 import type { Values } from "../../shared/value.ts";
-import { awsResource, fromTagList, given, single, textOf } from "../awsResource.ts";
+import { awsResource, completing, fromTagList, given, single, textOf } from "../awsResource.ts";
 import { arn, type Aws } from "../environment.ts";
 import { retagEc2, tagSpecifications } from "./common.ts";
 
@@ -34,11 +34,12 @@ export const securityGroup = awsResource({
     });
     const id = given(GroupId, "the security group's id");
     // AWS lets everything out at first; the real provider takes that away, so that rules say what is allowed.
-    await ec2.revokeSecurityGroupEgress({
-      GroupId: id,
-      IpPermissions: [{ IpProtocol: "-1", IpRanges: [{ CidrIp: "0.0.0.0/0" }] }],
-    });
-    return id;
+    return completing(id, () =>
+      ec2.revokeSecurityGroupEgress({
+        GroupId: id,
+        IpPermissions: [{ IpProtocol: "-1", IpRanges: [{ CidrIp: "0.0.0.0/0" }] }],
+      }),
+    );
   },
   read: async (id, _state, aws) => {
     const { SecurityGroups } = await (await aws.ec2()).describeSecurityGroups({ GroupIds: [id] });

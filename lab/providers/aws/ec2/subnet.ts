@@ -1,5 +1,5 @@
 import { flag, text } from "../../shared/schema.ts";
-import { awsResource, fromTagList, given, single } from "../awsResource.ts";
+import { awsResource, completing, fromTagList, given, single } from "../awsResource.ts";
 import { arn } from "../environment.ts";
 import { dependants, retagEc2, tagSpecifications } from "./common.ts";
 
@@ -26,10 +26,11 @@ export const subnet = awsResource({
       ...tagSpecifications("subnet", tags),
     });
     const id = given(Subnet?.SubnetId, "the subnet's id");
-    if (inputs.mapPublicIpOnLaunch === true) {
-      await ec2.modifySubnetAttribute({ SubnetId: id, MapPublicIpOnLaunch: { Value: true } });
-    }
-    return id;
+    return completing(id, async () => {
+      if (inputs.mapPublicIpOnLaunch === true) {
+        await ec2.modifySubnetAttribute({ SubnetId: id, MapPublicIpOnLaunch: { Value: true } });
+      }
+    });
   },
   read: async (id, _state, aws) => {
     const found = single((await (await aws.ec2()).describeSubnets({ SubnetIds: [id] })).Subnets);

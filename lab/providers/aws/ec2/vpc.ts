@@ -1,5 +1,5 @@
 import { flag, text } from "../../shared/schema.ts";
-import { awsResource, fromTagList, given, single } from "../awsResource.ts";
+import { awsResource, completing, fromTagList, given, single } from "../awsResource.ts";
 import { arn, type Aws } from "../environment.ts";
 import { dependants, retagEc2, tagSpecifications } from "./common.ts";
 
@@ -32,9 +32,10 @@ export const vpc = awsResource({
       ...tagSpecifications("vpc", tags),
     });
     const id = given(Vpc?.VpcId, "the VPC's id");
-    await setDns(aws, id, "EnableDnsSupport", inputs.enableDnsSupport ?? true);
-    await setDns(aws, id, "EnableDnsHostnames", inputs.enableDnsHostnames ?? false);
-    return id;
+    return completing(id, async () => {
+      await setDns(aws, id, "EnableDnsSupport", inputs.enableDnsSupport ?? true);
+      await setDns(aws, id, "EnableDnsHostnames", inputs.enableDnsHostnames ?? false);
+    });
   },
   read: async (id, _state, aws) => {
     const ec2 = await aws.ec2();

@@ -1,7 +1,7 @@
 import type { ProtocolEnum } from "@aws-sdk/client-elastic-load-balancing-v2";
 
 import { list, number, object, text, type InputsOf } from "../../shared/schema.ts";
-import { awsResource, given, single } from "../awsResource.ts";
+import { awsResource, completing, given, single } from "../awsResource.ts";
 import type { Aws } from "../environment.ts";
 import { attributes, creationTags, retagBalancing, tagsOf } from "./common.ts";
 
@@ -38,8 +38,7 @@ export const listener = awsResource({
       ...creationTags(tags),
     });
     const arn = given(single(Listeners)?.ListenerArn, "the listener's ARN");
-    await setIdleTimeout(aws, arn, inputs);
-    return arn;
+    return completing(arn, () => setIdleTimeout(aws, arn, inputs));
   },
   read: async (id, _state, aws) => {
     const { Listeners } = await (await aws.balancing()).describeListeners({ ListenerArns: [id] });

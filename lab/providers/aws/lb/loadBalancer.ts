@@ -1,5 +1,5 @@
 import { flag, set, text, type InputsOf } from "../../shared/schema.ts";
-import { awsResource, given, single } from "../awsResource.ts";
+import { awsResource, completing, given, single } from "../awsResource.ts";
 import type { Aws } from "../environment.ts";
 import { until } from "../waiting.ts";
 import { arnSuffix, attributes, creationTags, retagBalancing, tagsOf } from "./common.ts";
@@ -48,8 +48,7 @@ export const loadBalancer = awsResource({
       ...creationTags(tags),
     });
     const arn = given(single(LoadBalancers)?.LoadBalancerArn, "the balancer's ARN");
-    await setAttributes(aws, arn, inputs);
-    return arn;
+    return completing(arn, () => setAttributes(aws, arn, inputs));
   },
   ready: async (id, _state, { aws, context }) => {
     await until("the balancer to be active", context, 10 * 60, async () => {

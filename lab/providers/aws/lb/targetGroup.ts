@@ -1,7 +1,7 @@
 import type { ProtocolEnum, TargetTypeEnum } from "@aws-sdk/client-elastic-load-balancing-v2";
 
 import { flag, number, object, text, type InputsOf } from "../../shared/schema.ts";
-import { awsResource, given, single, textOf } from "../awsResource.ts";
+import { awsResource, completing, given, single, textOf } from "../awsResource.ts";
 import type { Aws } from "../environment.ts";
 import { until } from "../waiting.ts";
 import { arnSuffix, attributes, creationTags, retagBalancing, tagsOf } from "./common.ts";
@@ -55,8 +55,7 @@ export const targetGroup = awsResource({
       ...creationTags(tags),
     });
     const arn = given(single(TargetGroups)?.TargetGroupArn, "the target group's ARN");
-    await setAttributes(aws, arn, inputs);
-    return arn;
+    return completing(arn, () => setAttributes(aws, arn, inputs));
   },
   read: async (id, _state, aws) => {
     const { TargetGroups } = await (

@@ -1,7 +1,7 @@
 import type { BucketLocationConstraint } from "@aws-sdk/client-s3";
 
 import { flag, text } from "../../shared/schema.ts";
-import { awsResource, fromTagList, textOf, toTagList } from "../awsResource.ts";
+import { awsResource, completing, fromTagList, textOf, toTagList } from "../awsResource.ts";
 import type { Aws } from "../environment.ts";
 import { unlessMissing } from "../waiting.ts";
 
@@ -37,10 +37,11 @@ export const bucket = awsResource({
             },
           }),
     });
-    if (Object.keys(tags).length > 0) {
-      await s3.putBucketTagging({ Bucket, Tagging: { TagSet: toTagList(tags) } });
-    }
-    return Bucket;
+    return completing(Bucket, async () => {
+      if (Object.keys(tags).length > 0) {
+        await s3.putBucketTagging({ Bucket, Tagging: { TagSet: toTagList(tags) } });
+      }
+    });
   },
   read: async (id, _state, aws) => {
     const s3 = await aws.s3();
