@@ -18,6 +18,10 @@ export class UserError extends Error {}
 
 /** The text of anything thrown. */
 export function messageOf(error: unknown): string {
+  // The user's own interruption is called by its name.
+  if (error instanceof Error && error.name === "AbortError") {
+    return "interrupted";
+  }
   return error instanceof Error ? error.message : String(error);
 }
 
