@@ -9,6 +9,7 @@ what moto itself would do wrong, most of them about an instance's end, which in 
 * Bucket policies are evaluated by the front, with their conditions. moto's own evaluation ignores conditions, so that a statement
   that denies what does not come over TLS denies everything.
 * Listing the versions of a bucket does not copy every object's content, which takes seconds and fails when one goes meanwhile.
+* A deleted launch template takes its tags along; whoever looks for orphans by tag would find it for ever.
 * A terminated instance gives back the interfaces that outlive it. moto keeps them attached for ever.
 """
 
@@ -24,6 +25,7 @@ from typing import Any
 import moto.elbv2.models
 from flask import request
 from moto.ec2.models.instances import Instance, InstanceState
+from moto.ec2.models.launch_templates import LaunchTemplate, LaunchTemplateBackend
 from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket, FakeKey
 from moto.server import main
@@ -83,6 +85,18 @@ def _listed_copy(self: FakeKey, memo: dict[int, Any]) -> FakeKey:
     return copied
 
 
+_delete_launch_template = LaunchTemplateBackend.delete_launch_template
+
+
+def _delete_launch_template_and_tags(
+    self: LaunchTemplateBackend, name: str, tid: str | None
+) -> LaunchTemplate:
+    template = _delete_launch_template(self, name, tid)
+    self.tags.pop(template.id, None)  # type: ignore[attr-defined]
+    return template
+
+
+LaunchTemplateBackend.delete_launch_template = _delete_launch_template_and_tags
 moto.elbv2.models.make_arn_for_load_balancer = _network_arn
 FakeKey.__deepcopy__ = _listed_copy
 FakeBucket.get_permission = _left_to_the_front
