@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { realpathSync } from "node:fs";
 import { EC2Client } from "@aws-sdk/client-ec2";
 import {
@@ -75,6 +76,12 @@ async function examine(client: EC2Client, search: Search, inState: boolean): Pro
     open: false,
   };
 }
+
+/**
+ * A killed process's last requests may still be at work inside AWS: who looks at once finds nothing, and what comes to be a
+ * moment later is an orphan that nobody looks for any more.
+ */
+const settleSeconds = 4;
 
 /** Ids of everything in the state. */
 function knownIds(resources: readonly StateResource[]): Set<string> {
@@ -158,6 +165,10 @@ async function recover(): Promise<number> {
   const checkpoint = await exportState();
   const operations = pendingOperations(checkpoint);
   const creates = operations.filter(({ type }) => type === "creating");
+  if (creates.length > 0) {
+    say(`waiting ${settleSeconds} s for what AWS had been asked for before the kill`);
+    await sleep(settleSeconds * 1000);
+  }
   const known = knownIds(resourcesOf(checkpoint));
   const client = new EC2Client();
   const clusters = await clustersOf(checkpoint);
