@@ -77,7 +77,7 @@ async function bootstrap(target: string, log: (line: string) => void): Promise<v
       `--include=${packages.join(",")}`,
       suite,
       target,
-      mirror.url,
+      ...(mirror.url === undefined ? [] : [mirror.url]),
     ],
     {
       env: mirror.proxy === undefined ? {} : { http_proxy: mirror.proxy },
@@ -99,7 +99,7 @@ async function bootstrap(target: string, log: (line: string) => void): Promise<v
   const { exitCode } = await child;
   if (exitCode === 0) return;
   throw new Error(
-    `debootstrap of ${suite} from ${mirror.url} ended with ${exitCode ?? "a signal"}:\n${recent.join("\n")}\n` +
+    `debootstrap of ${suite} from ${mirror.url ?? "its default mirror"} ended with ${exitCode ?? "a signal"}:\n${recent.join("\n")}\n` +
       `If a signature could not be verified, install a newer debian-archive-keyring.`,
   );
 }

@@ -2,11 +2,10 @@ import { execa } from "execa";
 
 /** Where the host itself gets Debian from, and through which proxy. */
 export interface Mirror {
-  url: string;
+  /** Absent when apt knows none of Debian's own archive; debootstrap then uses its default. */
+  url?: string;
   proxy?: string;
 }
-
-const fallback = "http://deb.debian.org/debian";
 
 /**
  * The first repository of Debian's own archive among apt's index targets. The lines are
@@ -33,8 +32,9 @@ export async function aptMirror(): Promise<Mirror> {
     reject: false,
   });
   const value = /^PROXY='(.+)'$/m.exec(proxy.stdout)?.[1];
+  const url = debianArchive(targets.stdout);
   return {
-    url: debianArchive(targets.stdout) ?? fallback,
+    ...(url === undefined ? {} : { url }),
     ...(value === undefined || value === "DIRECT" ? {} : { proxy: value }),
   };
 }
