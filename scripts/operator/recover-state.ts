@@ -42,8 +42,16 @@ function shortName(urn: string): string {
   return `${type.slice(type.lastIndexOf("$") + 1)} ${name}`;
 }
 
-/** Decides about one create that was under way. */
-async function examine(client: EC2Client, search: Search, inState: boolean): Promise<Finding> {
+/**
+ * Decides about one create that was under way. `taken` are the ids that the state has for this very type: a role and its
+ * instance profile, for example, have the same id.
+ */
+async function examine(
+  client: EC2Client,
+  search: Search,
+  inState: boolean,
+  taken: ReadonlySet<string>,
+): Promise<Finding> {
   const { wanted, known } = search;
   const { urn, type } = wanted;
   const name = shortName(urn);
@@ -60,7 +68,7 @@ async function examine(client: EC2Client, search: Search, inState: boolean): Pro
   if (finder === undefined) {
     return { settlement: forget, removals: [], text: `${name}: is simply done again`, open: false };
   }
-  const ids = (await finder(search)).filter((id) => !known.has(id));
+  const ids = (await finder(search)).filter((id) => !taken.has(id));
   const [id] = ids;
   if (id === undefined) {
     return { settlement: forget, removals: [], text: `${name}: was not created`, open: false };
@@ -84,7 +92,7 @@ async function examine(client: EC2Client, search: Search, inState: boolean): Pro
 const settleSeconds = 4;
 
 /** Ids of everything in the state. */
-function knownIds(resources: readonly StateResource[]): Set<string> {
+function knownIds(resources: readonly Pick<StateResource, "id">[]): Set<string> {
   return new Set(resources.flatMap(({ id }) => (id === undefined ? [] : [id])));
 }
 
@@ -176,14 +184,23 @@ async function recover(): Promise<number> {
     await Promise.all(clusters.map((cluster) => taggedThings(client, cluster)))
   ).flat();
   const findings: Finding[] = [];
+  const claimed: Pick<StateResource, "type" | "id">[] = [];
   for (const { resource } of creates) {
     const inState = resourcesOf(checkpoint).some(
       (each) =>
         each.urn === resource.urn && each.delete !== true && each.pendingReplacement !== true,
     );
-    const finding = await examine(client, { wanted: resource, tagged, known }, inState);
-    // Two creates must not claim the same thing.
-    if (finding.settlement?.kind === "adopt") known.add(finding.settlement.id);
+    const taken = knownIds([
+      ...resourcesOf(checkpoint).filter(({ type }) => type === resource.type),
+      // Two creates must not claim the same thing.
+      ...claimed.filter(({ type }) => type === resource.type),
+    ]);
+    const finding = await examine(client, { wanted: resource, tagged, known }, inState, taken);
+    if (finding.settlement?.kind === "adopt") {
+      const { id } = finding.settlement;
+      known.add(id);
+      claimed.push({ type: resource.type, id });
+    }
     findings.push(finding);
     say(`  ${finding.text}`);
   }
