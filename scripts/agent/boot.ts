@@ -13,7 +13,8 @@ import { approvedState, thisMachine, type Desired, type Machine } from "./machin
 import type { Disk } from "./marker";
 import { instanceId as askInstanceId } from "./imds";
 import { paths } from "./paths";
-import { plan, type Action, type Facts } from "./plan";
+import type { Action, Facts } from "./facts";
+import { plan } from "./plan";
 import { quorumAnswers, someoneAnswers } from "./reach";
 import {
   createRecord,
@@ -159,17 +160,36 @@ class Boot {
         firstMember: initialMembers.some(
           ({ name, volumeId }) => name === member && volumeId === volume.id,
         ),
+        recovery: config.recovery.mode,
+        quorumLossSeconds: config.recovery.quorumLossSeconds,
       },
       disk,
       record,
-      someoneAnswers:
-        record.kind === "absent" && disk.kind === "blank"
-          ? await someoneAnswers(roster.map(({ address }) => address))
-          : false,
-      quorumAnswers:
-        record.kind === "present" && disk.kind === "blank" && record.record.joined.includes(member)
-          ? await quorumAnswers(others, await agentTls())
-          : false,
+      live: {
+        running: false,
+        quorum:
+          record.kind === "present" &&
+          disk.kind === "blank" &&
+          record.record.joined.includes(member)
+            ? await quorumAnswers(others, await agentTls())
+            : false,
+        withoutQuorumSeconds: 0,
+        someoneAnswers:
+          record.kind === "absent" && disk.kind === "blank"
+            ? await someoneAnswers(roster.map(({ address }) => address))
+            : false,
+        learner: false,
+        removed: false,
+        othersAgree: false,
+      },
+      roll: {
+        reports: [],
+        attestations: [],
+        previous: [],
+        backups: [],
+        unreadable: [],
+        stalledSeconds: 0,
+      },
     };
   }
 
@@ -198,6 +218,8 @@ class Boot {
       case "refuse":
         await announce({ state: "refused", reason: action.reason });
         return;
+      default:
+        await announce({ state: "waiting", reason: `${action.kind} is not acted upon yet` });
     }
   }
 

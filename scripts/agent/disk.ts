@@ -51,7 +51,7 @@ export async function inspect(config: MemberConfig): Promise<Disk> {
     const device = devicePath(volumeId);
     const content = await contentOf(device);
     if (content === "nothing") {
-      return { kind: "blank", formatted: false, used: false };
+      return { kind: "blank", formatted: false, setAside: [] };
     }
     if (content !== "ext4") {
       return { kind: "unknown", reason: `${device} holds ${content}` };
@@ -135,7 +135,8 @@ export async function inspectFolder(mountPoint: string): Promise<Disk> {
   return {
     kind: "blank",
     formatted: true,
-    used: setAside.length > 0 || (marker !== undefined && intent === undefined),
+    setAside: setAside.map((folder) => ({ folder, generation: Number(folder.split("-")[2]) })),
+    ...(marker === undefined ? {} : { marker }),
     ...(intent === undefined ? {} : { intent }),
   };
 }

@@ -25,18 +25,36 @@ export const intentSchema = z.strictObject({
 /** An intent. */
 export type Intent = z.infer<typeof intentSchema>;
 
+/** Data that was moved out of the way on the same volume. */
+export interface SetAside {
+  /** Its folder, at the top of the volume. */
+  readonly folder: string;
+  readonly generation: number;
+}
+
 /** What is on the member's volume. */
 export type Disk =
   /** EC2 does not give it to us now; it is not blank. */
   | { readonly kind: "notAttachable"; readonly reason: string }
-  /** No data: provably never written, or (`formatted`) a file system of ours. `used`: there was data once. */
+  /** EC2 has not known it for long enough, and no volume carries its tags. */
+  | { readonly kind: "gone" }
+  /**
+   * No data that could be started: provably never written, or (`formatted`) a file system of ours. A marker without an intent says
+   * that there was data once.
+   */
   | {
       readonly kind: "blank";
       readonly formatted: boolean;
-      readonly used: boolean;
+      readonly marker?: Marker;
       readonly intent?: Intent;
+      readonly setAside: readonly SetAside[];
     }
-  /** A marker and a write-ahead log. */
-  | { readonly kind: "data"; readonly marker: Marker; readonly held?: number }
+  /** A marker and a write-ahead log. `damage`: why it must not be started. */
+  | {
+      readonly kind: "data";
+      readonly marker: Marker;
+      readonly held?: number;
+      readonly damage?: string;
+    }
   /** Anything that we did not make or cannot read. */
   | { readonly kind: "unknown"; readonly reason: string };

@@ -1,5 +1,7 @@
+import type { Action, Facts } from "./facts";
 import type { Disk, Marker } from "./marker";
-import type { ClusterRecord, RecordView } from "./record";
+import type { ClusterRecord } from "./record";
+import { afterAttesting, hasReported, withoutQuorum } from "./rollCall";
 
 /**
  * What an agent does, decided from durable facts alone. This is the table of docs/membership.md: disk, cluster record,
@@ -7,54 +9,13 @@ import type { ClusterRecord, RecordView } from "./record";
  * what would end it.
  */
 
-/** Everything that the decision may depend on. */
-export interface Facts {
-  readonly self: {
-    readonly member: string;
-    readonly volumeId: string;
-    readonly instanceId: string;
-    /** Whether the configuration names this member, with this volume, among the first. */
-    readonly firstMember: boolean;
-  };
-  readonly disk: Disk;
-  readonly record: RecordView;
-  /** Whether any configured address answers as etcd; asked only when there is no record. */
-  readonly someoneAnswers: boolean;
-  /** Whether the other members have a quorum; asked only when this member may have to re-join. */
-  readonly quorumAnswers: boolean;
-}
-
-/** What to do next. After every action the facts are gathered anew. */
-export type Action =
-  | { readonly kind: "createRecord" }
-  /** Say on the volume that this member is about to join, put it into `joined`, then start etcd as one of `initial`. */
-  | { readonly kind: "formFirst"; readonly record: ClusterRecord }
-  /** Take the old entry out of etcd's member list, come back as a learner, and start on an empty volume. */
-  | { readonly kind: "rejoin"; readonly record: ClusterRecord }
-  /** Start etcd on the data that is there; put this member into `joined` first if it is not. */
-  | { readonly kind: "start"; readonly record?: ClusterRecord; readonly marker: Marker }
-  /** Nothing to do until something changes; `needs` says what. */
-  | { readonly kind: "wait"; readonly name: WaitName; readonly needs: string }
-  /** Nothing will change by itself: a person must look. Never touches the disk. */
-  | { readonly kind: "refuse"; readonly reason: string };
-
-/** Names of the waits, for alarms and runbooks. */
-export type WaitName =
-  | "volume"
-  | "record"
-  | "firstMembers"
-  | "etcdWithoutRecord"
-  | "roster"
-  | "rollCall"
-  | "quorum"
-  | "leaving"
-  | "restore"
-  | "olderGeneration";
-
+type WaitName = Extract<Action, { kind: "wait" }>["name"];
 type Blank = Extract<Disk, { kind: "blank" }>;
+type Data = Extract<Disk, { kind: "data" }>;
 
 const wait = (name: WaitName, needs: string): Action => ({ kind: "wait", name, needs });
 const refuse = (reason: string): Action => ({ kind: "refuse", reason });
+const idle: Action = { kind: "idle" };
 
 /** Decides. */
 export function plan(facts: Facts): Action {
@@ -62,31 +23,46 @@ export function plan(facts: Facts): Action {
   switch (disk.kind) {
     case "notAttachable":
       return wait("volume", `the volume ${facts.self.volumeId}: ${disk.reason}`);
+    case "gone":
+      return planGone(facts);
     case "unknown":
       return refuse(`what is on the volume is not ours and is left alone: ${disk.reason}`);
     case "data":
-      return planData(facts, disk.marker, disk.held);
+      return planData(facts, disk);
     case "blank":
       return planBlank(facts, disk);
   }
 }
 
-/** Rows "ours" and "another's": data with a marker. */
-function planData(facts: Facts, marker: Marker, held: number | undefined): Action {
-  const { record: view, self } = facts;
-  if (marker.member !== self.member) {
-    return refuse(`the volume holds data of ${marker.member}, this is ${self.member}`);
+function planGone({ self, record }: Facts): Action {
+  if (record.kind !== "present") {
+    return wait("record", "the cluster record, before another volume may be created");
   }
-  if (marker.volumeId !== self.volumeId) {
-    return refuse(
-      `the volume is a copy: its data was written on ${marker.volumeId}, this is ${self.volumeId}`,
-    );
+  return entryOf(record.record, self.member) === undefined
+    ? wait("roster", `a place in the roster; ${self.member} has none (any more)`)
+    : { kind: "createVolume" };
+}
+
+const entryOf = (record: ClusterRecord, member: string) =>
+  record.roster.find(({ name }) => name === member);
+
+/** Rows "ours" and "another's": data with a marker. */
+function planData(facts: Facts, disk: Data): Action {
+  const { record: view, self, live } = facts;
+  const { marker } = disk;
+  const foreign = notOurs(facts, marker);
+  if (foreign !== undefined) {
+    return refuse(foreign);
   }
   if (view.kind === "present") {
-    return planDataWithRecord(facts, marker, held, view.record);
+    return planDataWithRecord(facts, disk, view.record);
+  }
+  if (live.running) {
+    return idle;
   }
   // Without the record, only the very machine that last read `open` may go on.
-  if (held === undefined && marker.instanceId === self.instanceId) {
+  const { held, damage } = disk;
+  if (held === undefined && damage === undefined && marker.instanceId === self.instanceId) {
     return { kind: "start", marker };
   }
   return view.kind === "absent"
@@ -94,12 +70,18 @@ function planData(facts: Facts, marker: Marker, held: number | undefined): Actio
     : wait("record", `the cluster record, before this machine may start: ${view.reason}`);
 }
 
-function planDataWithRecord(
-  { self }: Facts,
-  marker: Marker,
-  held: number | undefined,
-  record: ClusterRecord,
-): Action {
+function notOurs({ self }: Facts, marker: Marker): string | undefined {
+  if (marker.member !== self.member) {
+    return `the volume holds data of ${marker.member}, this is ${self.member}`;
+  }
+  return marker.volumeId === self.volumeId
+    ? undefined
+    : `the volume is a copy: its data was written on ${marker.volumeId}, this is ${self.volumeId}`;
+}
+
+function planDataWithRecord(facts: Facts, disk: Data, record: ClusterRecord): Action {
+  const { self, live } = facts;
+  const { marker } = disk;
   if (marker.clusterUid !== record.clusterUid) {
     return refuse(
       `the volume belongs to the cluster ${marker.clusterUid}, the record to ${record.clusterUid}`,
@@ -110,31 +92,88 @@ function planDataWithRecord(
       `the data is of generation ${marker.generation}, the record knows only ${record.generation}: an old record was put back`,
     );
   }
-  const entry = record.roster.find(({ name }) => name === self.member);
+  const entry = entryOf(record, self.member);
   if (entry === undefined) {
-    return wait("roster", `a place in the roster; ${self.member} has none (any more)`);
+    // Whoever left stops by being removed; a generation that began without it must not be joined by its old data.
+    return live.running && marker.generation < record.generation
+      ? setAside(marker, record)
+      : wait("roster", `a place in the roster; ${self.member} has none (any more)`);
+  }
+  if (marker.generation < record.generation) {
+    return setAside(marker, record);
   }
   if (entry.volumeId !== self.volumeId) {
     return refuse(`the roster has ${self.member} with ${entry.volumeId}, this is ${self.volumeId}`);
   }
-  if (marker.generation < record.generation) {
-    return wait(
-      "olderGeneration",
-      `setting aside data of generation ${marker.generation}, now that the record has ${record.generation}; an operator must do that`,
-    );
-  }
-  if (record.phase === "rollCall") {
-    return wait("rollCall", `the end of the roll call of epoch ${record.epoch}`);
-  }
+  return record.phase === "rollCall"
+    ? inRollCall(facts, disk, record)
+    : open(facts, disk, record, entry.leaving === true);
+}
+
+function setAside(marker: Marker, record: ClusterRecord): Action {
+  return {
+    kind: "setAside",
+    generation: marker.generation,
+    because: `the record has generation ${record.generation}`,
+  };
+}
+
+/** Data of this generation, and the record is open. */
+function open(facts: Facts, disk: Data, record: ClusterRecord, leaving: boolean): Action {
+  const { live, self } = facts;
+  const { marker, held, damage } = disk;
   if (held !== undefined && held >= record.epoch) {
     return wait("rollCall", `an epoch later than ${held}, for which this member is held`);
   }
-  return { kind: "start", marker, record };
+  if (live.removed) {
+    const because = "etcd says that this member was removed for good";
+    return { kind: "setAside", generation: marker.generation, because };
+  }
+  if (damage !== undefined) {
+    if (live.othersAgree) {
+      return { kind: "setAside", generation: marker.generation, because: damage };
+    }
+    return live.quorum
+      ? wait(
+          "damaged",
+          `all other voters to be healthy and agree, before this is given up: ${damage}`,
+        )
+      : withoutQuorum(facts, record, "damaged");
+  }
+  if (!live.running) {
+    return { kind: "start", marker, record };
+  }
+  if (live.quorum) {
+    if (hasReported(facts, record)) {
+      return { kind: "report", record, holds: "withdrawn" };
+    }
+    return live.learner && !leaving ? { kind: "promote" } : idle;
+  }
+  return live.withoutQuorumSeconds < self.quorumLossSeconds
+    ? wait("quorum", "a quorum")
+    : withoutQuorum(facts, record, "data");
+}
+
+/** Data of this generation, and the roll is called. */
+function inRollCall(facts: Facts, disk: Data, record: ClusterRecord): Action {
+  const { live, roll, self } = facts;
+  const { held } = disk;
+  if (held !== undefined && held > record.epoch) {
+    return wait("rollCall", `an epoch later than ${held}, for which this member is held`);
+  }
+  if (live.running && live.quorum) {
+    return { kind: "closeRoll", record, because: "there is a quorum" };
+  }
+  if (held !== record.epoch || live.running) {
+    return { kind: "hold", epoch: record.epoch };
+  }
+  const mine = roll.attestations.find(({ member }) => member === self.member);
+  return mine === undefined ? { kind: "attest", record } : afterAttesting(facts, record, mine);
 }
 
 /** Rows "blank". */
 function planBlank(facts: Facts, disk: Blank): Action {
-  const { record: view, self } = facts;
+  const { record: view, self, live } = facts;
   switch (view.kind) {
     case "unreachable":
       return wait(
@@ -142,13 +181,13 @@ function planBlank(facts: Facts, disk: Blank): Action {
         `the cluster record, before a blank volume may be used: ${view.reason}`,
       );
     case "absent":
-      if (disk.used || disk.intent !== undefined) {
+      if (disk.marker !== undefined || disk.intent !== undefined || disk.setAside.length > 0) {
         return wait("record", "the cluster record: this volume was in use, but there is no record");
       }
       if (!self.firstMember) {
         return wait("firstMembers", "the first members, which create the cluster record");
       }
-      return facts.someoneAnswers
+      return live.someoneAnswers
         ? wait(
             "etcdWithoutRecord",
             "an explanation: etcd answers at a member's address, but there is no cluster record",
@@ -160,32 +199,52 @@ function planBlank(facts: Facts, disk: Blank): Action {
 }
 
 function planBlankWithRecord(facts: Facts, disk: Blank, record: ClusterRecord): Action {
-  const { self } = facts;
-  const entry = record.roster.find(({ name }) => name === self.member);
+  const { self, live, roll } = facts;
+  const { marker, intent } = disk;
+  const theirs = marker ?? intent;
+  if (theirs !== undefined && theirs.clusterUid !== record.clusterUid) {
+    return refuse(
+      `the volume was about to join the cluster ${theirs.clusterUid}, the record is of ${record.clusterUid}`,
+    );
+  }
+  const foreign = marker === undefined ? undefined : notOurs(facts, marker);
+  if (foreign !== undefined) {
+    return refuse(foreign);
+  }
+  const entry = entryOf(record, self.member);
   if (entry === undefined) {
     return wait("roster", `a place in the roster; ${self.member} has none (any more)`);
   }
+  if (theirs !== undefined && theirs.generation < record.generation) {
+    return {
+      kind: "setAside",
+      generation: theirs.generation,
+      because: `the record has generation ${record.generation}`,
+    };
+  }
   if (record.phase === "rollCall") {
-    return wait("rollCall", `the end of the roll call of epoch ${record.epoch}`);
+    if (live.quorum) {
+      return { kind: "closeRoll", record, because: "there is a quorum" };
+    }
+    const mine = roll.attestations.find(({ member }) => member === self.member);
+    return mine === undefined ? { kind: "attest", record } : afterAttesting(facts, record, mine);
   }
-  if (disk.intent !== undefined && disk.intent.clusterUid !== record.clusterUid) {
-    return refuse(
-      `the volume was about to join the cluster ${disk.intent.clusterUid}, the record is of ${record.clusterUid}`,
-    );
+  if (firstStart(facts, disk, record, entry.volumeId)) {
+    if (record.source.kind === "new") {
+      return { kind: "formFirst", record };
+    }
+    return roll.unreadable.includes(record.source.sha256)
+      ? withoutQuorum(facts, record, "blank")
+      : { kind: "restore", record };
   }
-  if (!disk.used && record.initial.includes(self.member) && firstStart(facts, disk, record)) {
-    return record.source.kind === "new"
-      ? { kind: "formFirst", record }
-      : wait("restore", `the restore of generation ${record.generation} from ${record.source.key}`);
+  if (!live.quorum) {
+    return withoutQuorum(facts, record, "blank");
+  }
+  if (hasReported(facts, record)) {
+    return { kind: "report", record, holds: "withdrawn" };
   }
   if (entry.leaving === true) {
     return wait("leaving", `its removal: ${self.member} leaves and has no data`);
-  }
-  if (!facts.quorumAnswers) {
-    return wait(
-      "quorum",
-      `a quorum of the others, or a roll call: ${self.member} started before and its data is gone`,
-    );
   }
   return !disk.formatted && entry.volumeId === self.volumeId
     ? refuse(`${self.volumeId} is recorded as in use and is blank; it is not formatted again`)
@@ -193,19 +252,31 @@ function planBlankWithRecord(facts: Facts, disk: Blank, record: ClusterRecord): 
 }
 
 /**
- * Whether this would be the identity's first start in the generation: its name is not in `joined`; or it is, and the intent on this
- * very volume says that it was put there before etcd ever ran on it. Anything else might answer for votes that were given before.
+ * Whether this would be the identity's first start in the generation, on the volume that the record knows: its name is not in
+ * `joined`; or it is, and the intent on this very volume says that it was put there before etcd ever ran on it. Anything else might
+ * answer for votes that were given before.
  */
-function firstStart({ self }: Facts, { intent }: Blank, record: ClusterRecord): boolean {
-  if (!record.joined.includes(self.member)) {
-    return true;
+function firstStart(
+  { self }: Facts,
+  disk: Blank,
+  record: ClusterRecord,
+  volumeId: string,
+): boolean {
+  const { intent, marker, setAside } = disk;
+  if (!record.initial.includes(self.member) || volumeId !== self.volumeId) {
+    return false;
   }
-  const recorded = record.roster.find(({ name }) => name === self.member)?.volumeId;
+  if (setAside.some(({ generation }) => generation >= record.generation)) {
+    return false;
+  }
+  if (marker !== undefined && intent === undefined) {
+    return false;
+  }
   return (
-    intent !== undefined &&
-    intent.generation === record.generation &&
-    intent.member === self.member &&
-    intent.volumeId === self.volumeId &&
-    recorded === self.volumeId
+    !record.joined.includes(self.member) ||
+    (intent !== undefined &&
+      intent.generation === record.generation &&
+      intent.member === self.member &&
+      intent.volumeId === self.volumeId)
   );
 }

@@ -5,7 +5,9 @@ import { z } from "zod";
 import { canonicalJson } from "../../components/plan/canonicalJson";
 import type { MemberConfig } from "../../components/plan/memberConfig";
 import { storage } from "../../components/plan/storage";
+import { rankSchema } from "./rank";
 import { reasonOf } from "./say";
+import { firstRecord, withJoined } from "./transitions";
 
 /**
  * The cluster record: one object in the bucket that decides which generation lives and who belongs to it. It is changed only by
@@ -21,6 +23,17 @@ const rosterEntry = z.strictObject({
   /** Set before a member is removed. */
   leaving: z.boolean().optional(),
 });
+
+/** Data from which a generation began, kept under `control/sources/`. */
+const namedSource = z.strictObject({
+  key: z.string().regex(/^control\/sources\/[0-9a-f]{64}$/),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  /** What it held of the generation that it was taken from. */
+  rank: rankSchema,
+});
+
+/** Data from which a generation began. */
+export type NamedSource = z.infer<typeof namedSource>;
 
 /** Schema of the record. Unknown fields are refused: an older agent must not drop what a newer one wrote. */
 export const clusterRecordSchema = z.strictObject({
@@ -43,13 +56,14 @@ export const clusterRecordSchema = z.strictObject({
   /** What the generation's data began with. */
   source: z.discriminatedUnion("kind", [
     z.strictObject({ kind: z.literal("new") }),
-    z.strictObject({
+    namedSource.extend({
       kind: z.literal("snapshot"),
-      key: z.string().min(1),
-      sha256: z.string().regex(/^[0-9a-f]{64}$/),
+      /** Added to the revision at the restore, so that no watcher ever sees revisions go backwards. */
       bump: z.int().min(0),
     }),
   ]),
+  /** Sources of earlier generations, oldest first: what is left if the current one cannot be read any more. */
+  earlierSources: z.array(namedSource),
   /** By which a writer recognises its own put. */
   nonce: z.uuid(),
 });
@@ -85,11 +99,6 @@ export interface ObjectStore {
   put(key: string, text: string, condition: PutCondition): Promise<"done" | "refused">;
 }
 
-/** Smallest number of members that is more than half. */
-export function quorumOf(members: number): number {
-  return Math.floor(members / 2) + 1;
-}
-
 /** Reads the record. Never throws: a failure is what the caller must decide on. */
 export async function readRecord(store: ObjectStore): Promise<RecordView> {
   try {
@@ -110,40 +119,6 @@ export async function readRecord(store: ObjectStore): Promise<RecordView> {
       reason: `the cluster record cannot be read: ${reasonOf(error)}`,
     };
   }
-}
-
-/** The first record of a cluster, generation 1, made from the configured first members. */
-export function firstRecord(config: MemberConfig): RecordContent {
-  const clusterUid = randomUUID();
-  return {
-    clusterUid,
-    generation: 1,
-    token: `${config.cluster}-${clusterUid}-1`,
-    epoch: 1,
-    phase: "open",
-    initial: config.initialMembers.map((member) => member.name),
-    roster: config.initialMembers.map((member) => ({ ...member })),
-    joined: [],
-    formed: false,
-    source: { kind: "new" },
-  };
-}
-
-/**
- * The record with a member in `joined`, with the volume that it starts on; `formed` becomes true in the very put that makes a quorum
- * of `initial`.
- */
-export function withJoined(record: ClusterRecord, member: Starting): RecordContent {
-  const joined = [...new Set([...record.joined, member.name])].sort();
-  const starters = record.initial.filter((each) => joined.includes(each)).length;
-  return {
-    ...record,
-    roster: record.roster.map((entry) =>
-      entry.name === member.name ? { ...entry, volumeId: member.volumeId } : entry,
-    ),
-    joined,
-    formed: record.formed || starters >= quorumOf(record.initial.length),
-  };
 }
 
 /**

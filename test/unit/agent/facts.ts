@@ -1,4 +1,4 @@
-import type { Facts } from "../../../scripts/agent/plan";
+import type { Facts } from "../../../scripts/agent/facts";
 import type { Marker } from "../../../scripts/agent/marker";
 import type { ClusterRecord, RecordView } from "../../../scripts/agent/record";
 
@@ -24,6 +24,7 @@ export function record(changes: Partial<ClusterRecord> = {}): ClusterRecord {
     joined: ["m1", "m2", "m3"],
     formed: true,
     source: { kind: "new" },
+    earlierSources: [],
     nonce: "11111111-2222-4333-8444-555555555555",
     ...changes,
   };
@@ -50,13 +51,39 @@ export function marker(changes: Partial<Marker> = {}): Marker {
   };
 }
 
+export const live: Facts["live"] = {
+  running: false,
+  quorum: false,
+  withoutQuorumSeconds: 0,
+  someoneAnswers: false,
+  learner: false,
+  removed: false,
+  othersAgree: false,
+};
+
+export const roll: Facts["roll"] = {
+  reports: [],
+  attestations: [],
+  previous: [],
+  backups: [],
+  unreadable: [],
+  stalledSeconds: 0,
+};
+
 export function facts(changes: Partial<Facts> = {}): Facts {
   return {
-    self: { member: "m1", volumeId: volumes.m1, instanceId: "i-0000000a", firstMember: true },
+    self: {
+      member: "m1",
+      volumeId: volumes.m1,
+      instanceId: "i-0000000a",
+      firstMember: true,
+      recovery: "automatic",
+      quorumLossSeconds: 180,
+    },
     disk: { kind: "data", marker: marker() },
     record: present(),
-    someoneAnswers: false,
-    quorumAnswers: false,
+    live,
+    roll,
     ...changes,
   };
 }

@@ -3,11 +3,11 @@ import {
   clusterRecordSchema,
   createRecord,
   join,
-  quorumOf,
   readRecord,
   writeRecord,
   type ClusterRecord,
 } from "../../../scripts/agent/record";
+import { quorumOf } from "../../../scripts/agent/transitions";
 import { config } from "./config";
 import { record, volumes } from "./facts";
 import { FakeStore } from "./fakeStore";
@@ -70,6 +70,7 @@ describe("creating the record", () => {
       joined: [],
       formed: false,
       source: { kind: "new" },
+      earlierSources: [],
     });
     await createRecord(store, config());
     expect(await current(store)).toEqual(created);

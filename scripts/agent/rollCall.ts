@@ -1,0 +1,246 @@
+import { isIntact, type Attestation, type Holding, type Report } from "./attestation";
+import type { Action, Facts, Source } from "./facts";
+import { compareRanks, type Rank } from "./rank";
+import type { ClusterRecord } from "./record";
+import { quorumOf } from "./transitions";
+
+/**
+ * The roll call: how members that lost their quorum find out, from what every one of them swears to, whether they can go on as they
+ * are, and otherwise which copy of the data the next generation begins with. Nothing here guesses: one silent member, and
+ * nothing happens but a wait that names it.
+ */
+
+/** Seconds without anything new after which a roll call is closed: whoever was to act may have lost what he attested. */
+export const stallSeconds = 600;
+
+const wait = (name: Extract<Action, { kind: "wait" }>["name"], needs: string): Action => ({
+  kind: "wait",
+  name,
+  needs,
+});
+
+/** What a member without a quorum does while the record is open: says so, and calls the roll when all have said so. */
+export function withoutQuorum(
+  { self, roll }: Facts,
+  record: ClusterRecord,
+  holds: Exclude<Report["holds"], "withdrawn">,
+): Action {
+  const mine = currentReports(roll.reports, record).find(({ member }) => member === self.member);
+  const source = record.source.kind === "snapshot" ? record.source.sha256 : undefined;
+  const unreadable = source !== undefined && roll.unreadable.includes(source);
+  if (
+    mine?.holds !== holds ||
+    mine.instanceId !== self.instanceId ||
+    mine.volumeId !== self.volumeId ||
+    (mine.unreadable !== undefined) !== unreadable
+  ) {
+    return { kind: "report", record, holds };
+  }
+  const without = currentReports(roll.reports, record).filter(
+    ({ holds: what }) => what !== "withdrawn",
+  );
+  const silent = record.roster
+    .map(({ name }) => name)
+    .filter((name) => !without.some(({ member }) => member === name));
+  if (silent.length > 0) {
+    return wait(
+      "quorum",
+      `a quorum, or for ${silent.join(", ")} to say that there is none: a silent member may be alive behind a broken network`,
+    );
+  }
+  return nothingIsLost(without, roll.previous, record)
+    ? wait(
+        "network",
+        "members that reach each other: every volume is intact, and a roll call has said so already",
+      )
+    : { kind: "callRoll", record };
+}
+
+/** Whether this member has said in this epoch that it has no quorum, and has not taken it back. */
+export function hasReported({ self, roll }: Facts, record: ClusterRecord): boolean {
+  return currentReports(roll.reports, record).some(
+    ({ member, holds }) => member === self.member && holds !== "withdrawn",
+  );
+}
+
+function currentReports(reports: readonly Report[], record: ClusterRecord): Report[] {
+  return reports.filter(
+    ({ clusterUid, epoch }) => clusterUid === record.clusterUid && epoch === record.epoch,
+  );
+}
+
+/** Whether another roll call would hear what the last one heard: intact data on every volume, on the same machines. */
+function nothingIsLost(
+  reports: readonly Report[],
+  previous: readonly Attestation[],
+  record: ClusterRecord,
+): boolean {
+  return record.roster.every(({ name }) => {
+    const report = reports.find(({ member }) => member === name);
+    const attested = previous.find(({ member }) => member === name);
+    return (
+      report?.holds === "data" &&
+      isIntact(attested?.data, record.generation) &&
+      attested?.instanceId === report.instanceId &&
+      attested.volumeId === report.volumeId
+    );
+  });
+}
+
+/** What a member does that has attested in this roll call. */
+export function afterAttesting(facts: Facts, record: ClusterRecord, mine: Attestation): Action {
+  const { self, disk, roll } = facts;
+  const stale =
+    mine.volumeId !== self.volumeId || (mine.data === undefined) !== (disk.kind === "blank");
+  if (stale) {
+    const because = `${self.member} no longer has what it attested`;
+    return { kind: "closeRoll", record, because };
+  }
+  const stalled = roll.stalledSeconds > stallSeconds;
+  const missing = record.roster
+    .map(({ name }) => name)
+    .filter((name) => !roll.attestations.some(({ member }) => member === name));
+  if (missing.length > 0) {
+    return stalled
+      ? { kind: "closeRoll", record, because: `${missing.join(", ")} did not answer the roll call` }
+      : wait("rollCall", `${missing.join(", ")} to say what they hold, in epoch ${record.epoch}`);
+  }
+  const verdict = judgeRoll(record, roll);
+  switch (verdict.kind) {
+    case "reopen":
+      return { kind: "closeRoll", record, because: "a majority of the voters is intact" };
+    case "nothing":
+      return stalled
+        ? { kind: "closeRoll", record, because: "there is still nothing to begin with" }
+        : wait("noSource", verdict.needs);
+    case "source":
+      if (self.recovery === "manual") {
+        return wait("operator", "an operator's restore: recovery is manual");
+      }
+      return begin(facts, record, verdict.copy, stalled);
+  }
+}
+
+function begin(
+  { self, roll }: Facts,
+  record: ClusterRecord,
+  copy: Copy | "new",
+  stalled: boolean,
+): Action {
+  if (copy === "new") {
+    return { kind: "propose", record, source: { kind: "new" } };
+  }
+  if (copy.holder !== undefined && copy.holder !== self.member) {
+    return stalled
+      ? { kind: "closeRoll", record, because: `${copy.holder} did not hand over its copy` }
+      : wait("rollCall", `${copy.holder} to hand over its copy, the newest`);
+  }
+  if (copy.holder !== undefined && roll.notRecoverable !== undefined) {
+    return stalled
+      ? { kind: "closeRoll", record, because: `${self.member}: ${roll.notRecoverable}` }
+      : wait("survivor", `a person: the newest copy is here, and ${roll.notRecoverable}`);
+  }
+  return { kind: "propose", record, source: copy.source };
+}
+
+/** A copy that the next generation may begin with. */
+interface Copy {
+  readonly rank: Rank;
+  /** Who alone can hand it over; undefined when it is in the bucket. */
+  readonly holder?: string;
+  readonly source: Source;
+}
+
+/** What the attestations of all mean. */
+export type Verdict =
+  | { readonly kind: "reopen" }
+  | { readonly kind: "source"; readonly copy: Copy | "new" }
+  | { readonly kind: "nothing"; readonly needs: string };
+
+/** Judges a complete roll call. */
+export function judgeRoll(record: ClusterRecord, roll: Facts["roll"]): Verdict {
+  if (majorityIsIntact(record, roll.attestations)) {
+    return { kind: "reopen" };
+  }
+  const [best] = copies(record, roll);
+  if (best !== undefined) {
+    return { kind: "source", copy: best };
+  }
+  return record.formed
+    ? {
+        kind: "nothing",
+        needs:
+          "an operator's restore, or an explicit start without data: writes may have been acknowledged, and no copy of them is left",
+      }
+    : { kind: "source", copy: "new" };
+}
+
+/**
+ * Whether those with intact data are a majority of the voters, by etcd's ids, in the configuration of the highest-ranked of them, both
+ * at its commit index and at its last entry. Counting names instead would take a learner, or a member that was removed, for a vote.
+ */
+function majorityIsIntact(record: ClusterRecord, attestations: readonly Attestation[]): boolean {
+  const held = attestations
+    .map(({ data }) => data)
+    .filter((data): data is Holding => data?.generation === record.generation)
+    .sort((a, b) => compareRanks(b, a));
+  const [highest] = held;
+  if (highest === undefined) {
+    return false;
+  }
+  const intact = held.filter((data) => isIntact(data, record.generation)).map(({ id }) => id);
+  return [highest.votersAtCommit, highest.votersAtLast].every(
+    (voters) =>
+      voters.length > 0 &&
+      voters.filter((id) => intact.includes(id)).length >= quorumOf(voters.length),
+  );
+}
+
+/** All copies, the best first; of equal ones, a survivor's before one in the bucket. */
+function copies(record: ClusterRecord, roll: Facts["roll"]): Copy[] {
+  const readable = (sha256: string): boolean =>
+    !roll.unreadable.includes(sha256) &&
+    !roll.attestations.some(({ unreadable }) => unreadable === sha256);
+  const held = roll.attestations.flatMap(({ member, data, setAside }): Copy[] =>
+    [...(data === undefined ? [] : [data]), ...setAside].map((holding) => ({
+      rank: rankOf(holding),
+      holder: member,
+      source: {
+        kind: "own",
+        rank: rankOf(holding),
+        ...(holding.setAside === undefined ? {} : { folder: holding.setAside }),
+      },
+    })),
+  );
+  const backups = roll.backups
+    .filter(({ sha256 }) => readable(sha256))
+    .map((backup): Copy => ({ rank: backup.rank, source: { kind: "backup", backup } }));
+  const earlier = record.earlierSources
+    .filter(({ sha256 }) => readable(sha256))
+    .map((named): Copy => ({ rank: named.rank, source: { kind: "named", ...named } }));
+  return [...held, ...backups, ...birth(record, readable), ...earlier].sort((a, b) =>
+    compareRanks(b.rank, a.rank),
+  );
+}
+
+/**
+ * The source of this very generation: as new as the generation itself before its first entry, and newer than anything from before,
+ * which it was chosen over.
+ */
+function birth(record: ClusterRecord, readable: (sha256: string) => boolean): Copy[] {
+  const { source } = record;
+  if (source.kind === "new" || !readable(source.sha256)) {
+    return [];
+  }
+  const { key, sha256, rank } = source;
+  return [
+    {
+      rank: { generation: record.generation, term: 0, index: 0 },
+      source: { kind: "named", key, sha256, rank },
+    },
+  ];
+}
+
+function rankOf({ generation, term, index }: Rank): Rank {
+  return { generation, term, index };
+}
