@@ -122,6 +122,16 @@ export async function readEc2(records: Records, region: string): Promise<Ec2Snap
   };
 }
 
+/** What a description says, or nothing when its subject was deleted since it was listed: the next look will not list it. */
+async function unlessDeleted<T>(description: Promise<T>): Promise<T | undefined> {
+  try {
+    return await description;
+  } catch (error) {
+    if (error instanceof Error && /NotFound(Exception)?$/.test(error.name)) return undefined;
+    throw error;
+  }
+}
+
 /** Reads the balancers' part. */
 export async function readElb(records: Records, region: string): Promise<ElbSnapshot> {
   const elb = records.elb(region);
@@ -129,29 +139,33 @@ export async function readElb(records: Records, region: string): Promise<ElbSnap
   const { TargetGroups = [] } = await elb.send(new DescribeTargetGroupsCommand({}));
   const listeners = await Promise.all(
     LoadBalancers.map(async ({ LoadBalancerArn }) => {
-      const found = await elb.send(new DescribeListenersCommand({ LoadBalancerArn }));
-      return found.Listeners ?? [];
+      const found = await unlessDeleted(
+        elb.send(new DescribeListenersCommand({ LoadBalancerArn })),
+      );
+      return found?.Listeners ?? [];
     }),
   );
   return {
     balancers: LoadBalancers,
     listeners: await Promise.all(
       listeners.flat().map(async (listener) => {
-        const { Attributes = [] } = await elb.send(
-          new DescribeListenerAttributesCommand({ ListenerArn: listener.ListenerArn }),
+        const found = await unlessDeleted(
+          elb.send(new DescribeListenerAttributesCommand({ ListenerArn: listener.ListenerArn })),
         );
-        const idle = Attributes.find(({ Key }) => Key === "tcp.idle_timeout.seconds")?.Value;
+        const idle = found?.Attributes?.find(
+          ({ Key }) => Key === "tcp.idle_timeout.seconds",
+        )?.Value;
         return { ...listener, idleTimeoutSeconds: Number(idle ?? defaultIdleTimeoutSeconds) };
       }),
     ),
     targetGroups: await Promise.all(
       TargetGroups.map(async (group) => {
-        const { TargetHealthDescriptions = [] } = await elb.send(
-          new DescribeTargetHealthCommand({ TargetGroupArn: group.TargetGroupArn }),
+        const found = await unlessDeleted(
+          elb.send(new DescribeTargetHealthCommand({ TargetGroupArn: group.TargetGroupArn })),
         );
         return {
           ...group,
-          targets: TargetHealthDescriptions.flatMap(({ Target }) =>
+          targets: (found?.TargetHealthDescriptions ?? []).flatMap(({ Target }) =>
             Target === undefined ? [] : [Target],
           ),
         };
