@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export STACK ?= dev
-export ARGS JSON MEMBER
+export ARGS JSON MEMBER KIND SECONDS HOW FAULT
 NODE := node_modules/.bin/node --disable-warning=ExperimentalWarning
 LAB := $(NODE) lab/cli/main.ts
 
@@ -12,7 +12,7 @@ node_modules/.package-lock.json: package-lock.json
 	@npm ci --no-audit --no-fund --loglevel=error >&2
 	@touch $@
 
-.PHONY: help up down env status verify etcdctl ssh logs recover test test-quick test-crash clean preflight
+.PHONY: help up down env status verify etcdctl ssh logs fault recover test test-quick test-crash test-faults clean preflight
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -44,6 +44,9 @@ ssh: node_modules/.package-lock.json ## a shell on a member through the bastion:
 logs: node_modules/.package-lock.json ## a member's journal: make logs MEMBER=m1
 	@$(LAB) operator logs --member "$${MEMBER:?which one? for example MEMBER=m1}"
 
+fault: node_modules/.package-lock.json ## break something on purpose: make fault KIND=machine MEMBER=leader; alone it lists the kinds
+	@$(LAB) fault
+
 recover: node_modules/.package-lock.json ## after a killed `pulumi up`: dead lock and orphans; ARGS=--apply acts
 	@$(LAB) operator recover-state
 
@@ -55,6 +58,9 @@ test-quick: ## the part of it that needs no lab
 
 test-crash: ## `pulumi up` killed at fifteen points, and what is left afterwards
 	@bash scripts/build/test.sh crash
+
+test-faults: ## every fault under a writer that checks all it was promised; FAULT=<name> runs one
+	@bash scripts/build/test.sh faults
 
 clean: node_modules/.package-lock.json ## remove the cache (toolchain, image); says how much that was
 	@$(LAB) clean

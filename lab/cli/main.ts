@@ -37,6 +37,10 @@ const commands: Record<string, () => Promise<void>> = {
     const { runOperator } = await import("./operator.ts");
     process.exitCode = await runOperator(rest, environment);
   },
+  fault: async () => {
+    const { fault, wishOf } = await import("./fault.ts");
+    await fault(await ensureEnvironment(stack, log), wishOf(process.env), log);
+  },
   clean: async () => {
     const { clean } = await import("./clean.ts");
     clean(log);

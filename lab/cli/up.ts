@@ -20,6 +20,7 @@ function nextCommands(stack: string): string {
     [`make verify${suffix}`, "prove once more that every member is healthy"],
     [`make ssh${suffix} MEMBER=m1`, "a shell on a member, through the bastion"],
     [`make logs${suffix} MEMBER=m1`, "its journal"],
+    [`make fault${suffix} KIND=machine MEMBER=leader`, "kill its machine, and watch it come back"],
     [`eval "$(make -s env${suffix})"; pulumi preview`, "plain Pulumi against the lab"],
     ["make down", "destroy everything"],
   ];

@@ -1,16 +1,31 @@
+import { z } from "zod";
 import type { Answer, RawRequest } from "../front/call.ts";
 import type { CallLog } from "../front/callLog.ts";
+import type { Drop } from "../network/drops.ts";
 import type { Loop } from "./loop.ts";
+import type { Refusals } from "./refusals.ts";
+
+/** What can be done to machines from outside, where there are machines. */
+export interface MachineFaults {
+  /** Ends a machine as if its host had died. */
+  readonly kill: (machineId: string) => Promise<void>;
+  /** Sets the packets that a named fault loses; none ends that fault. */
+  readonly drop: (name: string, drops: readonly Drop[]) => Promise<void>;
+}
 
 /** What the control calls may do. */
 export interface ControlParts {
   readonly loop: Loop;
   readonly calls: CallLog;
-  /** Ends a machine as if its host had died. Absent when there are no machines. */
-  readonly kill: ((machineId: string) => Promise<void>) | undefined;
+  readonly faults: MachineFaults | undefined;
+  readonly refusals: Refusals;
   /** Asks the process to end. */
   readonly shutdown: () => void;
 }
+
+const sides = z.array(z.ipv4()).min(1).max(32);
+const dropsSchema = z.array(z.strictObject({ from: sides, to: sides })).max(32);
+const refusedSchema = z.union([z.literal("all"), z.array(z.ipv4()).max(32)]);
 
 function json(status: number, document: unknown): Answer {
   return {
@@ -47,19 +62,47 @@ export async function control(
     parts.loop.setCut(zone[1] ?? "", zone[2] === "cut");
     return json(200, { zone: zone[1], cut: zone[2] === "cut" });
   }
+  const refuse = /^POST \/_lab\/s3\/(refuse|serve)$/.exec(asked);
+  if (refuse !== null) {
+    const asks = refuse[1] === "refuse" ? read(request, refusedSchema) : { data: [] };
+    if (asks.data === undefined) return json(400, { error: asks.error });
+    parts.refusals.set(asks.data);
+    return json(200, { refused: asks.data });
+  }
+  const fault = /^POST \/_lab\/drops\/([a-z0-9-]{1,40})\/(set|clear)$/.exec(asked);
+  if (fault !== null) {
+    const asks = fault[2] === "set" ? read(request, dropsSchema) : { data: [] };
+    if (asks.data === undefined) return json(400, { error: asks.error });
+    if (parts.faults === undefined) return json(409, { error: noMachines });
+    await parts.faults.drop(fault[1] ?? "", asks.data);
+    return json(200, { name: fault[1], drops: asks.data });
+  }
   const machine = /^POST \/_lab\/machines\/(i-[0-9a-f]+)\/kill$/.exec(asked);
   if (machine !== null) {
     const id = machine[1] ?? "";
     if (parts.loop.world?.machines.some((one) => one.id === id) !== true) {
       return json(404, { error: `there is no machine ${id}` });
     }
-    if (parts.kill === undefined)
-      return json(409, { error: "this lab has records only, no machines" });
-    await parts.kill(id);
+    if (parts.faults === undefined) return json(409, { error: noMachines });
+    await parts.faults.kill(id);
     parts.loop.nudge();
     return json(200, { killed: id });
   }
   return json(404, { error: `the lab has no ${asked}` });
+}
+
+const noMachines = "this lab has records only, no machines";
+
+/** A call's JSON body, or why it is none. */
+function read<T>(
+  request: RawRequest,
+  schema: z.ZodType<T>,
+): { data: T } | { data: undefined; error: string } {
+  try {
+    return { data: schema.parse(JSON.parse(request.body.toString())) };
+  } catch (error) {
+    return { data: undefined, error: String(error) };
+  }
 }
 
 function machines(loop: Loop) {

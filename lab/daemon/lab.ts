@@ -4,11 +4,12 @@ import { join } from "node:path";
 import { assemble, type Assembly } from "../front/assemble.ts";
 import { Moto } from "../front/moto.ts";
 import { close, listen, type Handler } from "../front/server.ts";
-import { control } from "./control.ts";
+import { control, type MachineFaults } from "./control.ts";
 import { Imds } from "./imds.ts";
 import { Instances } from "./instances.ts";
 import { Loop } from "./loop.ts";
 import type { Reality } from "./reality.ts";
+import { Refusals } from "./refusals.ts";
 
 /** Where and how a lab runs. Tests give their own ports and folders. */
 export interface LabOptions {
@@ -21,7 +22,8 @@ export interface LabOptions {
   /** Python with moto: the interpreter, or the folder moto is installed in. */
   readonly python: { readonly interpreter?: string; readonly site?: string };
   readonly reality: Reality;
-  readonly kill?: (machineId: string) => Promise<void>;
+  /** Absent in a lab without machines. */
+  readonly faults?: MachineFaults;
   readonly log: (line: string) => void;
   /** Called when somebody asks the lab to end, or when it cannot go on. */
   readonly ended: (reason: string) => void;
@@ -107,11 +109,15 @@ export class Lab {
 
   private async serve(options: LabOptions): Promise<void> {
     const { log, sockets, frontPort } = options;
+    const refusals = new Refusals();
     const handler: Handler = async (request) => {
+      const refusal = refusals.answer(request);
+      if (refusal !== undefined) return refusal;
       const answer = await control(request, {
         loop: this.loop,
         calls: this.assembly.calls,
-        kill: options.kill,
+        faults: options.faults,
+        refusals,
         shutdown: () => {
           options.ended("asked to");
         },

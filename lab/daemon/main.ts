@@ -11,6 +11,7 @@ import {
   runFolder,
 } from "../paths.ts";
 import { ensureMoto } from "../toolchain/moto.ts";
+import type { MachineFaults } from "./control.ts";
 import { Lab } from "./lab.ts";
 import { PaperReality, type Reality } from "./reality.ts";
 
@@ -33,14 +34,18 @@ function log(line: string): void {
 }
 
 /** What the machines are made with; loaded only when there are to be machines. */
-async function machines(): Promise<{ reality: Reality; kill: (id: string) => Promise<void> }> {
+async function machines(): Promise<{ reality: Reality; faults: MachineFaults }> {
   const { ensureImage } = await import("../image/image.ts");
   const { joinLab } = await import("../machines/clean.ts");
   const { Reconciler } = await import("../machines/reconcile.ts");
   joinLab();
   const image = await ensureImage({ log });
   const reconciler = new Reconciler({ state: labState, image, frontSocket, imdsSocket }, log);
-  return { reality: reconciler, kill: (id) => reconciler.kill(id) };
+  const faults: MachineFaults = {
+    kill: (id) => reconciler.kill(id),
+    drop: (name, drops) => reconciler.drop(name, drops),
+  };
+  return { reality: reconciler, faults };
 }
 
 const recordsOnly = process.env["ETCD_LAB_RECORDS_ONLY"] === "1";
@@ -66,8 +71,8 @@ process.on("uncaughtException", (error) => {
 });
 
 rmSync(labFile, { force: true });
-const { reality, kill } = recordsOnly
-  ? { reality: new PaperReality(), kill: undefined }
+const { reality, faults } = recordsOnly
+  ? { reality: new PaperReality(), faults: undefined }
   : await machines();
 const lab = await Lab.start({
   region: process.env["ETCD_LAB_REGION"] ?? process.env["AWS_REGION"] ?? "eu-central-1",
@@ -77,7 +82,7 @@ const lab = await Lab.start({
   python: interpreter === undefined ? { site: await ensureMoto(log) } : { interpreter },
   reality,
   ...(recordsOnly ? {} : { sockets: { front: frontSocket, imds: imdsSocket } }),
-  ...(kill === undefined ? {} : { kill }),
+  ...(faults === undefined ? {} : { faults }),
   log,
   ended: ask,
 });

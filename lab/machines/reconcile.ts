@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { ensureLayer } from "../image/layer.ts";
 import { ensureAuthority } from "../network/authority.ts";
 import { applyHostRoutes, ip } from "../network/host.ts";
+import type { Drop } from "../network/drops.ts";
 import type { Plugged } from "../network/links.ts";
 import { Router } from "../network/router.ts";
 import type { Disk, Machine, Observed, ObservedMachine, Vpc, World } from "../world.ts";
@@ -34,6 +35,7 @@ export class Reconciler {
   #region = "";
   #certificate = "";
   #routes = "";
+  readonly #drops = new Map<string, readonly Drop[]>();
   readonly #attached = new Map<string, { machineId: string; device: string; leader: number }>();
 
   constructor(paths: ReconcilerPaths, log: (line: string) => void) {
@@ -83,11 +85,23 @@ export class Reconciler {
     await machines.kill(machineId);
   }
 
+  /** Sets the packets that a named fault loses, in every VPC; none ends that fault. In effect when it returns. */
+  async drop(name: string, drops: readonly Drop[]): Promise<void> {
+    const changed = new Map(this.#drops);
+    if (drops.length === 0) changed.delete(name);
+    else changed.set(name, drops);
+    for (const router of this.#routers.values()) await router.drop(changed);
+    // Remembered only when it could be done: what nft refuses once would otherwise be refused with every other fault.
+    if (drops.length === 0) this.#drops.delete(name);
+    else this.#drops.set(name, drops);
+  }
+
   /** Ends and removes everything, the volumes' files included. The daemon itself lives on. */
   async destroyAll(): Promise<void> {
     await clean(this.#log, [daemonGroup]);
     removeFiles(this.#paths.state);
     this.#routers.clear();
+    this.#drops.clear();
     this.#attached.clear();
     this.#parts = undefined;
     this.#routes = "";

@@ -7,6 +7,7 @@ import { killGroup, removeGroup, signal } from "../machines/cgroups.ts";
 import { labMarks } from "../machines/marks.ts";
 import type { TargetHealth, Vpc } from "../world.ts";
 import { helperPid, startHelper, type HelperOptions } from "./helper.ts";
+import { renderDrops, type Drops } from "./drops.ts";
 import { freeLink, hostLinks, ip, ipBatch, type HostLink } from "./host.ts";
 import { parseLinks, planLinks, type Plugged } from "./links.ts";
 import { renderNames } from "./names.ts";
@@ -77,6 +78,14 @@ export class Router {
     for (const [namespace, lines] of plan.machines) await ipBatch(lines, namespace);
     this.#settled = wanted;
     this.#applied = true;
+  }
+
+  /** Loses packets on their way, or lets them pass again. In effect when it returns. */
+  async drop(drops: Drops): Promise<void> {
+    if (!existsSync(`/run/netns/${this.#namespace}`)) return;
+    await execa("nsenter", [`--net=/run/netns/${this.#namespace}`, "nft", "-f", "-"], {
+      input: renderDrops(drops),
+    });
   }
 
   /** Asks the proxy what it thinks of the targets. */

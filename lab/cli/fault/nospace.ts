@@ -1,0 +1,45 @@
+import { execa } from "execa";
+import { machineOf, type Member } from "./members.ts";
+
+const pki = "/etc/etcd/pki";
+
+/**
+ * Overwrites a few large values until etcd refuses: the history of those keys fills the database. It is in the member's machine,
+ * with its agent's certificate; nothing but etcdctl and a loop.
+ */
+const script = `
+set -u
+i=0
+while :; do
+  i=$((i + 1))
+  said=$(head -c 1200000 /dev/zero | tr '\\0' x | etcdctl put "fault/fill/$((i % 8))" 2>&1 > /dev/null) || {
+    case $said in
+      *'database space exceeded'*) echo "$i"; exit 0 ;;
+      *) failed=$((\${failed:-0} + 1)); [ "$failed" -lt 50 ] || { echo "$said" >&2; exit 1; }; sleep 0.2 ;;
+    esac
+  }
+done`;
+
+/** Fills the database up to its quota, through one member. Resolves when etcd refuses for lack of space. */
+export async function fill(member: Member, log: (line: string) => void): Promise<void> {
+  const { pid } = machineOf(member);
+  if (pid === undefined) throw new Error(`${member.name}: its machine does not run`);
+  log(`filling the database through ${member.name}; this takes a minute or two`);
+  const { stdout } = await execa(
+    "nsenter",
+    ["-t", String(pid), "-m", "-u", "-i", "-n", "-p", "-r", "--", "bash", "-c", script],
+    {
+      stdin: "ignore",
+      timeout: 600_000,
+      extendEnv: false,
+      env: {
+        PATH: "/usr/local/bin:/usr/bin:/bin",
+        ETCDCTL_ENDPOINTS: `https://${member.address}:2379`,
+        ETCDCTL_CACERT: `${pki}/client-ca.crt`,
+        ETCDCTL_CERT: `${pki}/agent.crt`,
+        ETCDCTL_KEY: `${pki}/agent.key`,
+      },
+    },
+  );
+  log(`etcd refused value ${stdout.trim()} for lack of space`);
+}
