@@ -15,6 +15,8 @@ export const paths = {
   /** Artifacts by hash, and the links to the ones in use. */
   base: `${root}/opt/etcd-cluster`,
   store: `${root}/opt/etcd-cluster/store`,
+  /** Programs of the etcd that is in use. */
+  etcdFolder: `${root}/opt/etcd-cluster/etcd/current`,
   pki: `${root}/etc/etcd/pki`,
   pkiFiles: {
     clientCa: `${root}${pkiFiles.clientCa}`,
@@ -31,6 +33,14 @@ export const paths = {
   permit: `${root}/run/etcd-cluster/permit`,
   /** One lock for all agent processes of the machine. */
   lock: `${root}/run/etcd-cluster/lock`,
+  /** Held by whoever uploads data; nobody attests while somebody does. */
+  uploadLock: `${root}/run/etcd-cluster/upload.lock`,
+  /** Names the point at which the agent is to end itself; for tests. */
+  dieAt: `${root}/run/etcd-cluster/die-at`,
+  /** Id of the volume that this machine uses for the member, which may be another than the configured one. */
+  volume: `${root}/etc/etcd-cluster/volume`,
+  /** Room for copies while the volume is not mounted. */
+  cache: `${root}/var/cache/etcd-cluster`,
   /** What the agent is doing or waiting for, for `status`. */
   state: `${root}/run/etcd-cluster/state.json`,
   mount: `${root}${volumeMount}`,
@@ -43,6 +53,12 @@ export const paths = {
   commit: `${root}${dataDirectory}/etcd-cluster.commit`,
   /** Epoch of the roll call for which this member is held; etcd.service refuses while it exists. */
   held: `${root}${dataDirectory}/etcd-cluster.held`,
+  /** Why the data must not be started, once that was found out. */
+  damage: `${root}${dataDirectory}/etcd-cluster.damage`,
+  /** Where a source is restored to before it becomes the data. Made anew at every attempt. */
+  restoring: `${root}${dataDirectory}.restoring`,
+  /** Copies that are made and removed again. */
+  scratch: `${root}${volumeMount}/scratch`,
   /** etcd's own folder; its write-ahead log tells data from a blank disk. */
   writeAheadLog: `${root}${dataDirectory}/member/wal`,
 } as const;
