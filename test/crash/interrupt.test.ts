@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, readSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -52,10 +52,24 @@ function follow(path: string): () => EngineEvent[] {
 type Ending =
   { readonly killedIn: string } | { readonly code: number | null; readonly output: string };
 
-/** Starts `pulumi up` and kills it inside the first create that the caller picks. */
+/** The process of the lab's aws provider under a running engine. */
+function awsProviderOf(pulumi: number): number {
+  const children = readFileSync(`/proc/${pulumi}/task/${pulumi}/children`, "utf8").trim();
+  const pid = children
+    .split(" ")
+    .map(Number)
+    .find((child) =>
+      readFileSync(`/proc/${child}/cmdline`, "utf8").includes("/lab/providers/aws/main.ts"),
+    );
+  assert.ok(pid !== undefined, `the engine ${pulumi} has no aws provider among ${children}`);
+  return pid;
+}
+
+/** Starts `pulumi up` and kills it, or only its aws provider, inside the first create that the caller picks. */
 async function upKilledWhen(
   environment: Record<string, string>,
   isTheMoment: (type: string, createsSoFar: number) => boolean,
+  victim: "engine" | "provider" = "engine",
 ): Promise<Ending> {
   const folder = mkdtempSync(join(tmpdir(), "etcd-crash-"));
   const log = join(folder, "events.json");
@@ -88,6 +102,11 @@ async function upKilledWhen(
         if (metadata?.op !== "create" || !/^(aws|tls|command):/.test(metadata.type)) continue;
         creates += 1;
         if (!isTheMoment(metadata.type, creates)) continue;
+        if (victim === "provider") {
+          assert.ok(child.pid !== undefined);
+          process.kill(awsProviderOf(child.pid), "SIGKILL");
+          return { code: await exited, output };
+        }
         child.kill("SIGKILL");
         await exited;
         return { killedIn: metadata.type };
@@ -192,6 +211,24 @@ test("down after an up killed half-way, with machines booting, leaves nothing", 
     return groups === 3;
   });
   assert.deepEqual(ending, { killedIn: "aws:autoscaling/group:Group" });
+  const down = await make("down", {}, 120);
+  assert.equal(down.code, 0, down.stdout + down.stderr);
+  for (const [kind, things] of Object.entries(inventory())) assert.deepEqual(things, [], kind);
+});
+
+test("down after an up that failed half-way leaves nothing", async () => {
+  await make("up", {}, 600);
+  await must("pulumi", ["destroy", "--yes"], { env: environment, timeoutSeconds: 120 });
+  let groups = 0;
+  const failed = await upKilledWhen(
+    environment,
+    (type) => {
+      if (type === "aws:autoscaling/group:Group") groups += 1;
+      return groups === 2;
+    },
+    "provider",
+  );
+  assert.ok("code" in failed && failed.code !== null && failed.code > 0, JSON.stringify(failed));
   const down = await make("down", {}, 120);
   assert.equal(down.code, 0, down.stdout + down.stderr);
   for (const [kind, things] of Object.entries(inventory())) assert.deepEqual(things, [], kind);

@@ -189,6 +189,20 @@ describe("what AWS gives and moto does not", () => {
     await assert.rejects(wish("10.42.9.9"), named("InvalidParameterValue", /does not fall/));
   });
 
+  test("of many that ask at the same moment no two get the same address", async () => {
+    const interfaces = await Promise.all(
+      Array.from({ length: 8 }, () => makeInterface(aws, site.subnetB, site.groupId)),
+    );
+    assert.equal(new Set(interfaces.map(({ address }) => address)).size, 8);
+    const elastic = await Promise.all(
+      Array.from({ length: 4 }, () => aws.ec2.send(new AllocateAddressCommand({ Domain: "vpc" }))),
+    );
+    assert.equal(new Set(elastic.map(({ PublicIp }) => PublicIp)).size, 4);
+    await Promise.all(
+      elastic.map(({ AllocationId }) => aws.ec2.send(new ReleaseAddressCommand({ AllocationId }))),
+    );
+  });
+
   test("elastic addresses are of the lab's range and cannot be released in use", async () => {
     const { PublicIp, AllocationId } = await aws.ec2.send(
       new AllocateAddressCommand({ Domain: "vpc" }),
