@@ -1,0 +1,159 @@
+import {
+  configurationAt,
+  type Base,
+  type Configuration,
+  type PlacedChange,
+} from "./walConfiguration";
+import {
+  entryTypes,
+  parseChanges,
+  parseEntry,
+  parseHardState,
+  parseMetadata,
+  parseSnapshot,
+  recordTypes,
+  type Entry,
+  type HardState,
+  type Metadata,
+  type RawRecord,
+} from "./walProto";
+import { LogDamage } from "./walRecords";
+
+/** From here on the entries have this term, up to where the next run starts. */
+interface Run {
+  readonly first: bigint;
+  readonly term: bigint;
+}
+
+/** What a log says, record by record. Small, however long the log is: of the entries it keeps only where their terms change. */
+export class LogState {
+  metadata: Metadata | undefined;
+  hard: HardState = { term: 0n, vote: 0n, commit: 0n };
+  /** Of the last entry, or of the snapshot that stands in for it. */
+  index: bigint;
+  #metadataBytes: Buffer | undefined;
+  #runs: Run[] = [];
+  #snapshots: { readonly index: bigint; readonly term: bigint; readonly conf: Base["conf"] }[] = [];
+  #changes: PlacedChange[] = [];
+
+  /** @param before index of the last entry in files that etcd has released and deleted */
+  constructor(before: bigint) {
+    this.index = before;
+  }
+
+  /** Takes the next record. */
+  add(record: RawRecord): void {
+    switch (record.type) {
+      case recordTypes.metadata:
+        this.#addMetadata(record.data);
+        return;
+      case recordTypes.entry:
+        this.#addEntry(parseEntry(record.data));
+        return;
+      case recordTypes.state:
+        this.hard = parseHardState(record.data);
+        return;
+      case recordTypes.crc:
+        return;
+      case recordTypes.snapshot:
+        this.#addSnapshot(record.data);
+        return;
+      default:
+        throw new LogDamage(`a record of the unknown type ${record.type}`);
+    }
+  }
+
+  /** Term of the last entry. */
+  get term(): bigint {
+    return this.#runs.at(-1)?.term ?? 0n;
+  }
+
+  /** The newest snapshot that etcd would start from: one above the commit was never completed. */
+  get snapshotIndex(): bigint {
+    return this.#bases().at(-1)?.index ?? 0n;
+  }
+
+  /** Who votes and who learns at an index. */
+  configurationAt(index: bigint): Configuration {
+    return configurationAt(index, this.#bases(), this.#changes);
+  }
+
+  /** What is wrong with the log as a whole, if anything. */
+  problem(): string | undefined {
+    if (this.metadata === undefined) {
+      return "the log does not say whose it is";
+    }
+    if (this.hard.commit > this.index) {
+      return `the log ends at entry ${this.index}, but ${this.hard.commit} was committed`;
+    }
+    return undefined;
+  }
+
+  #bases(): Base[] {
+    return this.#snapshots.filter((each) => each.index <= this.hard.commit);
+  }
+
+  #addMetadata(bytes: Buffer): void {
+    if (this.#metadataBytes === undefined) {
+      this.metadata = parseMetadata(bytes);
+      this.#metadataBytes = Buffer.from(bytes);
+    } else if (!this.#metadataBytes.equals(bytes)) {
+      throw new LogDamage("the log changes its owner");
+    }
+  }
+
+  #addEntry(entry: Entry): void {
+    if (entry.index > this.index + 1n) {
+      throw new LogDamage(`entry ${entry.index} follows entry ${this.index}`);
+    }
+    // An entry at or below the last one replaces it and all that follow: they were never committed.
+    this.#dropFrom(entry.index);
+    this.index = entry.index;
+    if (this.term !== entry.term || this.#runs.length === 0) {
+      this.#runs.push({ first: entry.index, term: entry.term });
+    }
+    if (entry.type === entryTypes.confChange || entry.type === entryTypes.confChangeV2) {
+      for (const change of parseChanges(entry.type, entry.data)) {
+        this.#changes.push({
+          ...change,
+          context: Buffer.from(change.context),
+          index: entry.index,
+        });
+      }
+    } else if (entry.type !== entryTypes.normal) {
+      throw new LogDamage(`entry ${entry.index} is of the unknown type ${entry.type}`);
+    }
+  }
+
+  #addSnapshot(bytes: Buffer): void {
+    const { index, term, conf } = parseSnapshot(bytes);
+    if (index > 0n && conf === undefined) {
+      throw new LogDamage("a snapshot without a configuration, from before etcd 3.5");
+    }
+    this.#snapshots.push({ index, term, conf: conf ?? { voters: [], learners: [] } });
+    if (index === 0n) {
+      return;
+    }
+    // An own snapshot covers entries that are here. One from the leader replaces them, unless they agree with it: raft's own rule.
+    if (index > this.index || (this.#termAt(index) ?? term) !== term) {
+      this.#dropFrom(0n);
+      this.index = index;
+    }
+    if (this.#runs.length === 0) {
+      this.#runs.push({ first: index, term });
+    }
+  }
+
+  /** Undefined for an entry that was in files which are gone. */
+  #termAt(index: bigint): bigint | undefined {
+    return this.#runs.findLast((run) => run.first <= index)?.term;
+  }
+
+  #dropFrom(index: bigint): void {
+    if (index > this.index) {
+      return;
+    }
+    this.#runs = this.#runs.filter((run) => run.first < index);
+    this.#changes = this.#changes.filter((change) => change.index < index);
+  }
+}
