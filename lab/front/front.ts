@@ -137,6 +137,8 @@ export class Front {
 
 /** What a change has to itself: its service; in S3, the object, whose conditional puts must not overlap. */
 function turnOf({ service, params }: Call): string {
+  // A balancer chooses addresses as interfaces do: in turns of their own both would find the same one free.
+  if (service === "elasticloadbalancing") return "ec2";
   const key = params.text("Key");
   return service === "s3" && key !== undefined
     ? `s3/${params.text("Bucket") ?? ""}/${key}`

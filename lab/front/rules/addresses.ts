@@ -8,12 +8,9 @@ import { AwsError } from "../errors.ts";
 import { addressText, parseCidr } from "../cidr.ts";
 import type { Records } from "../records.ts";
 import type { Rules } from "../rule.ts";
-import { Promised } from "./promised.ts";
 
 /** Network, router, resolver and one AWS keeps: the first four addresses of a subnet, and its last, are nobody's. */
 const reservedAtStart = 4;
-
-const promised = new Promised();
 
 /** Addresses of a subnet that some interface has. */
 async function takenIn(records: Records, region: string, subnetId: string): Promise<Set<string>> {
@@ -65,7 +62,7 @@ export async function chooseAddress(
         `Address ${wanted} is in subnet's reserved address range`,
       );
     }
-    if (taken.has(wanted) || !promised.take(subnetId, wanted)) {
+    if (taken.has(wanted)) {
       throw new AwsError(
         "InvalidIPAddress.InUse",
         `The specified address ${wanted} is already in use.`,
@@ -75,17 +72,12 @@ export async function chooseAddress(
   }
   for (let number = first; number <= last; number += 1) {
     const text = addressText(number);
-    if (!taken.has(text) && promised.take(subnetId, text)) return text;
+    if (!taken.has(text)) return text;
   }
   throw new AwsError(
     "InsufficientFreeAddressesInSubnet",
     `There are not enough free addresses in subnet '${subnetId}' to satisfy the requested number of instances.`,
   );
-}
-
-/** What an interface of a subnet had is free again, at once. */
-export function releaseAddress(subnetId: string, address: string): void {
-  promised.release(subnetId, address);
 }
 
 /** Addresses AWS would choose and moto does not choose well. */
@@ -100,9 +92,7 @@ export const addressRules: Rules = {
       const range = parseCidr(addresses.elasticIpRange);
       for (let number = range.first + 10; number < range.last; number += 1) {
         const text = addressText(number);
-        if (!taken.has(text) && promised.take("elastic", text)) {
-          return call.params.with({ Address: text, Domain: "vpc" });
-        }
+        if (!taken.has(text)) return call.params.with({ Address: text, Domain: "vpc" });
       }
       throw new AwsError(
         "AddressLimitExceeded",

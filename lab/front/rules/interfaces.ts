@@ -1,7 +1,7 @@
 import { DescribeNetworkInterfacesCommand } from "@aws-sdk/client-ec2";
 import { AwsError } from "../errors.ts";
 import type { Rules } from "../rule.ts";
-import { chooseAddress, releaseAddress } from "./addresses.ts";
+import { chooseAddress } from "./addresses.ts";
 
 /** Network interfaces: addresses, and what may not be done to one in use. */
 export const interfaceRules: Rules = {
@@ -27,8 +27,6 @@ export const interfaceRules: Rules = {
           `Network interface '${id}' is currently in use.`,
         );
       }
-      const { SubnetId = "", PrivateIpAddress = "" } = NetworkInterfaces[0] ?? {};
-      releaseAddress(SubnetId, PrivateIpAddress);
       return undefined;
     },
   },
