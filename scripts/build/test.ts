@@ -78,8 +78,10 @@ async function stepsOf(selection: string | undefined): Promise<Step[]> {
       return quickSteps();
     case "crash":
       return labSteps("test/crash");
+    case "faults":
+      return labSteps("test/faults");
     default:
-      throw new Error(`there are no "${selection}" tests; there are quick and crash`);
+      throw new Error(`there are no "${selection}" tests; there are quick, crash and faults`);
   }
 }
 

@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parse, stringify } from "yaml";
+import { z } from "zod";
+import { bastionId, healAll } from "../../../lab/cli/fault/actions.ts";
+import {
+  leaderOf,
+  locate,
+  stackMembers,
+  type Member,
+  type StackMember,
+} from "../../../lab/cli/fault/members.ts";
+import { inventory } from "../../../lab/machines/inventory.ts";
+import { labEnvironment, make, must, repository } from "../../lab/support.ts";
+import type { ClientTls } from "../writer/endpoint.ts";
+import { WriterProcess } from "../writer/process.ts";
+
+/** The stack of these tests: the cheap one, with everything that may be waited for as short as it may be. */
+const stack = "faults";
+
+const configFile = join(repository, `Pulumi.${stack}.yaml`);
+
+/** What differs from the tracked dev stack. */
+const settings: Readonly<Record<string, unknown>> = {
+  "etcd-cluster:clusterName": "etcd-faults",
+  "etcd-cluster:backendQuotaGiB": 1,
+  "etcd-cluster:recovery": {
+    quorumLossSeconds: Number(process.env["FAULT_QUORUM_LOSS_SECONDS"] ?? 10),
+  },
+};
+
+function writeConfig(): void {
+  const dev = parse(readFileSync(join(repository, "Pulumi.dev.yaml"), "utf8")) as {
+    config: Record<string, unknown>;
+  };
+  // Not tracked (.gitignore); it is there only while these tests run.
+  writeFileSync(configFile, stringify({ config: { ...dev.config, ...settings } }));
+}
+
+const outputSchema = z.object({
+  caCertificate: z.string(),
+  clientCertificate: z.string(),
+  clientKey: z.string(),
+  backupBucket: z.string(),
+});
+
+/** The cluster under test, and everything that a line needs of it. */
+export class Cluster {
+  readonly environment: Record<string, string>;
+  readonly declared: readonly StackMember[];
+  readonly bucket: string;
+  readonly #tls: ClientTls;
+
+  private constructor(
+    environment: Record<string, string>,
+    declared: readonly StackMember[],
+    outputs: z.infer<typeof outputSchema>,
+  ) {
+    this.environment = environment;
+    this.declared = declared;
+    this.bucket = outputs.backupBucket;
+    this.#tls = {
+      ca: outputs.caCertificate,
+      certificate: outputs.clientCertificate,
+      key: outputs.clientKey,
+    };
+  }
+
+  /** Brings the lab up from nothing. `FAULT_KEEP=1` takes one of this stack that runs already. */
+  static async up(): Promise<Cluster> {
+    writeConfig();
+    if (process.env["FAULT_KEEP"] !== "1") await make("down", { STACK: stack }, 120);
+    const outcome = await make("up", { STACK: stack }, 1800);
+    assert.equal(outcome.code, 0, `${outcome.stdout}\n${outcome.stderr}`);
+    const environment = await labEnvironment(stack);
+    const { stdout } = await must(
+      "pulumi",
+      ["stack", "output", "--json", "--show-secrets", "--non-interactive"],
+      { env: environment, timeoutSeconds: 60 },
+    );
+    const outputs = outputSchema.parse(JSON.parse(stdout));
+    return new Cluster(environment, await stackMembers(environment), outputs);
+  }
+
+  /** Takes the lab down and makes sure that nothing is left of it. */
+  static async down(): Promise<void> {
+    if (process.env["FAULT_KEEP"] === "1") return;
+    const outcome = await make("down", { STACK: stack }, 180);
+    rmSync(configFile, { force: true });
+    assert.equal(outcome.code, 0, outcome.stdout + outcome.stderr);
+    for (const [kind, things] of Object.entries(inventory())) assert.deepEqual(things, [], kind);
+  }
+
+  get region(): string {
+    return this.environment["AWS_REGION"] ?? "";
+  }
+
+  /** Where the members are now. */
+  members(): Promise<Member[]> {
+    return locate(this.declared);
+  }
+
+  /** The members as leader and followers. */
+  async roles(): Promise<{ leader: Member; followers: Member[]; all: Member[] }> {
+    const all = await this.members();
+    const name = await leaderOf(all);
+    const leader = all.find((member) => member.name === name);
+    assert.ok(leader, "no member leads");
+    return { leader, followers: all.filter((member) => member !== leader), all };
+  }
+
+  /** The address of a member, which outlives its machines. */
+  addressOf(name: string): string {
+    const found = this.declared.find((member) => member.name === name);
+    assert.ok(found, `no member ${name}`);
+    return found.address;
+  }
+
+  /** A writer among the lab's clients. */
+  async writer(prefix: string, streams: number): Promise<WriterProcess> {
+    return WriterProcess.start({
+      machineId: await bastionId(),
+      members: this.declared,
+      tls: this.#tls,
+      prefix,
+      streams,
+    });
+  }
+
+  /** Ends whatever a line that failed has left behind. */
+  async heal(): Promise<void> {
+    await healAll(this.declared.map(({ zone }) => zone));
+  }
+
+  /** `make verify`, as a person runs it. */
+  async verify(): Promise<void> {
+    const outcome = await make("verify", { STACK: stack }, 120);
+    assert.equal(outcome.code, 0, outcome.stdout + outcome.stderr);
+  }
+
+  /** `make status`, for the message of a failure. */
+  async statusText(): Promise<string> {
+    const outcome = await make("status", { STACK: stack }, 120);
+    return outcome.stdout + outcome.stderr;
+  }
+}

@@ -1,0 +1,210 @@
+import assert from "node:assert/strict";
+import { after, before, test, type TestContext } from "node:test";
+import { waitFor } from "../../lab/support.ts";
+import { now } from "../writer/clock.ts";
+import { judge, redundant, resumption, type Verdict } from "../writer/judge.ts";
+import type { Health } from "../writer/lines.ts";
+import type { WriterProcess } from "../writer/process.ts";
+import { Cluster } from "./cluster.ts";
+import { keepResult, resultTable, type Result } from "./results.ts";
+
+/** What a fault did, told by the line that made it. */
+export interface Made {
+  /** When it happened (monotonic milliseconds). */
+  readonly at: number;
+  /** When it was in effect; a look at the members counts from here on. */
+  readonly inEffectAt?: number;
+  /** Redundancy is lost for certain: it is back only after it was seen to be gone. */
+  readonly broken?: boolean;
+  /** The highest revision of which a copy survived, where disks were destroyed that may have held the only ones. */
+  readonly survived?: bigint;
+}
+
+/** What a line works with. */
+export interface Stage {
+  readonly cluster: Cluster;
+  readonly writer: WriterProcess;
+  readonly context: TestContext;
+  /** Adds a figure to the line's result. */
+  readonly note: (name: string, value: string | number) => void;
+}
+
+/** One fault under the writer. */
+export interface Line {
+  /** What FAULT= names. */
+  readonly name: string;
+  readonly what: string;
+  /** Makes the fault. */
+  readonly act: (stage: Stage) => Promise<Made>;
+  /** Longest time to full redundancy. */
+  readonly withinSeconds: number;
+  /** How many clusters may have acknowledged: 2 where the fault leads to a next generation. */
+  readonly clusters?: 1 | 2;
+  /** Looks at what only this line promises, after everything is back. */
+  readonly check?: (stage: Stage, outcome: Outcome) => Promise<void> | void;
+  readonly streams?: number;
+}
+
+/** What is known when a line is over. */
+export interface Outcome {
+  readonly made: Made;
+  readonly verdict: Verdict;
+  readonly before: Health;
+  readonly back: Health;
+  readonly result: Result;
+}
+
+const wanted = process.env["FAULT"] ?? "";
+
+/** Whether FAULT= means a line: its name, or the words that it begins with. */
+export function isWanted(name: string, filter: string = wanted): boolean {
+  return filter === "" || name === filter || name.startsWith(`${filter}-`);
+}
+
+const results: Result[] = [];
+let shared: Cluster | undefined;
+let registered = 0;
+const names: string[] = [];
+
+/** The one lab of this run. */
+export function cluster(): Cluster {
+  assert.ok(shared, "the lab is not up");
+  return shared;
+}
+
+/** Brings the lab up before the lines and takes it down after them. To be called once, before any line. */
+export function useLab(): void {
+  before(async () => {
+    if (registered > 0) shared = await Cluster.up();
+  });
+  after(async () => {
+    if (results.length > 0) process.stdout.write(`\n${resultTable(results)}\n\n`);
+    if (registered > 0) await Cluster.down();
+  });
+}
+
+/** Registers something that needs the lab without a fault under the writer. */
+export function step(name: string, work: (context: TestContext) => Promise<void>): void {
+  names.push(name);
+  if (!isWanted(name)) return;
+  registered += 1;
+  test(name, work);
+}
+
+/** To be called after all lines: a FAULT= that names none of them is a failure that lists them. */
+export function endOfLines(): void {
+  if (registered > 0) return;
+  test(`FAULT=${wanted}`, () => {
+    assert.fail(`there is no such fault; there are ${names.join(", ")}`);
+  });
+}
+
+/** Registers a line: the writer writes, the fault happens, everything comes back, everything is counted. */
+export function line(definition: Line): void {
+  step(definition.name, async (context) => {
+    const lab = cluster();
+    const prefix = `faults/${definition.name}/${Date.now()}/`;
+    const writer = await lab.writer(prefix, definition.streams ?? 6);
+    try {
+      await runLine(definition, lab, writer, context);
+    } catch (error) {
+      context.diagnostic(await lab.statusText().catch(() => ""));
+      throw error;
+    } finally {
+      await writer.end();
+      await lab.heal();
+    }
+  });
+}
+
+async function runLine(
+  definition: Line,
+  lab: Cluster,
+  writer: WriterProcess,
+  context: TestContext,
+): Promise<void> {
+  const notes: Record<string, string | number> = {};
+  const stage: Stage = {
+    cluster: lab,
+    writer,
+    context,
+    note: (name, value) => {
+      notes[name] = value;
+    },
+  };
+  const { value: start } = await waitFor("a healthy cluster that takes writes", 120, () => {
+    const lines = writer.journal.read();
+    const look = lines.findLast((each) => each.kind === "health");
+    const writes = lines.filter((each) => each.kind === "ack").length;
+    return Promise.resolve(look?.healthy === true && writes >= 300 ? look : undefined);
+  });
+  const made = await definition.act(stage);
+  const inEffectAt = made.inEffectAt ?? now();
+  const { value: back } = await waitFor("full redundancy", definition.withinSeconds, () =>
+    Promise.resolve(redundant(writer.journal.read(), inEffectAt, made.broken ?? false)),
+  );
+  await resumed(writer, back.at);
+  await writer.stop();
+  const content = await writer.read();
+  const lines = writer.journal.read();
+  const verdict = judge(lines, content.stored, made.survived);
+  const { resumedMs, silenceMs } = resumption(lines, made.at);
+  const result: Result = {
+    line: definition.name,
+    what: definition.what,
+    acknowledged: verdict.acknowledged,
+    lost: verdict.lost.length,
+    onlyOnDestroyed: verdict.onlyOnDestroyed.length,
+    unknown: verdict.unknown,
+    resumedSeconds: resumedMs === undefined ? null : resumedMs / 1000,
+    silenceSeconds: silenceMs / 1000,
+    redundantSeconds: (back.at - made.at) / 1000,
+    notes,
+  };
+  results.push(result);
+  context.diagnostic(JSON.stringify({ ...result, notes }));
+  assertWhole(verdict, content.clusterIds, definition.clusters ?? 1);
+  await definition.check?.(stage, { made, verdict, before: start, back, result });
+  await lab.verify();
+  // Only what held is a figure.
+  keepResult(result);
+}
+
+/** The writer goes on for a while in the cluster that has come back. */
+async function resumed(writer: WriterProcess, backAt: number): Promise<void> {
+  await waitFor("writes after full redundancy", 60, () => {
+    const after = writer.journal
+      .read()
+      .filter((each) => each.kind === "ack" && each.sentAt > backAt).length;
+    return Promise.resolve(after >= 200 ? true : undefined);
+  });
+}
+
+/** What holds for every fault. */
+function assertWhole(
+  verdict: Verdict,
+  clusterIds: Readonly<Record<string, string>>,
+  clusters: number,
+): void {
+  const { lost, duplicates, mismatches, wrongRevisions, strangers, violations } = verdict;
+  assert.deepEqual(
+    {
+      lost: lost.slice(0, 20).map(({ key, revision }) => `${key} at ${revision}`),
+      duplicates: duplicates.slice(0, 20),
+      mismatches: mismatches.slice(0, 20),
+      wrongRevisions: wrongRevisions.slice(0, 20),
+      strangers: strangers.slice(0, 20),
+      violations: violations.slice(0, 20),
+    },
+    {
+      lost: [],
+      duplicates: [],
+      mismatches: [],
+      wrongRevisions: [],
+      strangers: [],
+      violations: [],
+    },
+  );
+  assert.equal(new Set(Object.values(clusterIds)).size, 1, JSON.stringify(clusterIds));
+  assert.equal(verdict.clusterIds.length, clusters, verdict.clusterIds.join(", "));
+}
