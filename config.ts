@@ -66,6 +66,7 @@ const schemas = {
   recovery: z.strictObject({
     mode: z.enum(RecoveryMode).optional(),
     quorumLossSeconds: number.optional(),
+    volumeLossSeconds: number.optional(),
   }),
   deletionProtection: z.boolean(),
   tags: z.record(text, text),

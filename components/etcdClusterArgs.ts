@@ -61,8 +61,15 @@ export interface EtcdClusterArgs {
   artifacts?: { node?: ArtifactSource | undefined; etcd?: ArtifactSource | undefined };
   /** Validity of certificates in days, 30 to 1825; an `up` renews them in the last third. Defaults to 365. */
   certificateValidityDays?: number;
-  /** What happens when a quorum is lost: `mode` defaults to automatic, `quorumLossSeconds` (60 to 86400) to 180. */
-  recovery?: { mode?: RecoveryMode | undefined; quorumLossSeconds?: number | undefined };
+  /**
+   * What happens when a quorum is lost: `mode` defaults to automatic, `quorumLossSeconds` (10 to 86400) to 180. A member whose volume
+   * EC2 has not known for `volumeLossSeconds` (30 to 86400, default 600) makes itself another one.
+   */
+  recovery?: {
+    mode?: RecoveryMode | undefined;
+    quorumLossSeconds?: number | undefined;
+    volumeLossSeconds?: number | undefined;
+  };
   /** Keep volumes, bucket and key when the stack is destroyed, and refuse to delete the balancer. Defaults to true. */
   deletionProtection?: boolean;
   /** Tags of everything that can bear them. */

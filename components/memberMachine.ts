@@ -186,37 +186,47 @@ function desiredState(args: MemberMachineArgs): pulumi.Output<MemberConfig> {
       identity.volumeId,
       identity.certificates,
       args.initialMembers,
+      args.kmsKeyArn,
     ])
-    .apply(([bucket, address, volumeId, certificates, initialMembers]): MemberConfig => ({
-      schema: 1,
-      cluster: options.clusterName,
-      region: options.region,
-      bucket,
-      member,
-      zone,
-      address,
-      volume: { id: volumeId, device: "/dev/sdf", sizeGiB: options.volumeSizeGiB },
-      artifacts: {
-        node: { sha256: artifacts.node.sha256 },
-        agent: { sha256: artifacts.agent.sha256 },
-        etcd: { sha256: artifacts.etcd.sha256, version: options.etcdVersion },
-      },
-      etcd: {
-        environment: etcdEnvironment({
-          version: options.etcdVersion,
-          member,
-          address,
-          backendQuotaGiB: options.backendQuotaGiB,
-        }),
-      },
-      certificates,
-      parameters: {
-        serverKey: parameter(memberSecrets.serverKey),
-        peerKey: parameter(memberSecrets.peerKey),
-        agentKey: parameter(memberSecrets.agentKey),
-        sshHostKey: parameter(memberSecrets.sshHostKey),
-      },
-      initialMembers,
-      recovery: { ...options.recovery },
-    }));
+    .apply(
+      ([bucket, address, volumeId, certificates, initialMembers, kmsKeyArn]): MemberConfig => ({
+        schema: 1,
+        cluster: options.clusterName,
+        region: options.region,
+        bucket,
+        member,
+        zone,
+        address,
+        volume: {
+          id: volumeId,
+          device: "/dev/sdf",
+          sizeGiB: options.volumeSizeGiB,
+          iops: options.volumeIops,
+          throughputMiBps: options.volumeThroughputMiBps,
+          kmsKeyArn,
+        },
+        artifacts: {
+          node: { sha256: artifacts.node.sha256 },
+          agent: { sha256: artifacts.agent.sha256 },
+          etcd: { sha256: artifacts.etcd.sha256, version: options.etcdVersion },
+        },
+        etcd: {
+          environment: etcdEnvironment({
+            version: options.etcdVersion,
+            member,
+            address,
+            backendQuotaGiB: options.backendQuotaGiB,
+          }),
+        },
+        certificates,
+        parameters: {
+          serverKey: parameter(memberSecrets.serverKey),
+          peerKey: parameter(memberSecrets.peerKey),
+          agentKey: parameter(memberSecrets.agentKey),
+          sshHostKey: parameter(memberSecrets.sshHostKey),
+        },
+        initialMembers,
+        recovery: { ...options.recovery },
+      }),
+    );
 }

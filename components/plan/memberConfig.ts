@@ -63,11 +63,14 @@ export const memberConfigSchema = z
     zone: z.string().regex(/^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$/),
     /** IPv4 address of the member's network interface, fixed for the interface's life. */
     address: ipv4,
-    /** The data volume: found by id, attached as `device`. */
+    /** The data volume: found by id, attached as `device`; the rest is for another one in its place, when it no longer exists. */
     volume: z.strictObject({
       id: volumeId,
       device: z.literal("/dev/sdf"),
       sizeGiB: z.int().min(1).max(16_384),
+      iops: z.int().min(3000).max(80_000),
+      throughputMiBps: z.int().min(125).max(2000),
+      kmsKeyArn: z.string().regex(/^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key\/[0-9a-f-]{1,64}$/),
     }),
     /** What the machine fetches from `artifacts/<sha256>` and checks before use. */
     artifacts: z.strictObject({
@@ -106,7 +109,9 @@ export const memberConfigSchema = z
     /** What happens when a quorum is lost. */
     recovery: z.strictObject({
       mode: z.enum(["automatic", "manual"]),
-      quorumLossSeconds: z.int().min(60).max(86_400),
+      quorumLossSeconds: z.int().min(10).max(86_400),
+      /** How long EC2 must not know the member's volume before another one is created. */
+      volumeLossSeconds: z.int().min(30).max(86_400),
     }),
   })
   .superRefine((config, context) => {

@@ -57,7 +57,12 @@ export interface ClusterOptions {
   artifacts?: { node?: ArtifactSource | undefined; etcd?: ArtifactSource | undefined } | undefined;
   certificateValidityDays?: number | undefined;
   recovery?:
-    { mode?: RecoveryMode | undefined; quorumLossSeconds?: number | undefined } | undefined;
+    | {
+        mode?: RecoveryMode | undefined;
+        quorumLossSeconds?: number | undefined;
+        volumeLossSeconds?: number | undefined;
+      }
+    | undefined;
   deletionProtection?: boolean | undefined;
   tags?: Record<string, unknown> | undefined;
 }
@@ -86,7 +91,11 @@ export interface ResolvedOptions {
   readonly etcdVersion: string;
   readonly artifacts: Readonly<Record<"node" | "etcd", ArtifactSource>>;
   readonly certificateValidityDays: number;
-  readonly recovery: { readonly mode: RecoveryMode; readonly quorumLossSeconds: number };
+  readonly recovery: {
+    readonly mode: RecoveryMode;
+    readonly quorumLossSeconds: number;
+    readonly volumeLossSeconds: number;
+  };
   readonly deletionProtection: boolean;
   readonly tags: Readonly<Record<string, unknown>>;
 }
@@ -127,6 +136,7 @@ export function resolveOptions(name: string, options: ClusterOptions): ResolvedO
     recovery: {
       mode: options.recovery?.mode ?? RecoveryMode.automatic,
       quorumLossSeconds: options.recovery?.quorumLossSeconds ?? 180,
+      volumeLossSeconds: options.recovery?.volumeLossSeconds ?? 600,
     },
     deletionProtection: options.deletionProtection ?? true,
     tags: options.tags ?? {},

@@ -243,15 +243,24 @@ function artifacts(options: ResolvedOptions): Problem[] {
 }
 
 function recovery(options: ResolvedOptions): Problem[] {
-  const { mode, quorumLossSeconds } = options.recovery;
+  const { mode, quorumLossSeconds, volumeLossSeconds } = options.recovery;
   const modes: readonly string[] = Object.values(RecoveryMode);
-  const found = range({
-    path: "recovery.quorumLossSeconds",
-    value: quorumLossSeconds,
-    least: 60,
-    most: 86_400,
-    what: "the time without quorum after which members report, in seconds,",
-  });
+  const found = [
+    ...range({
+      path: "recovery.quorumLossSeconds",
+      value: quorumLossSeconds,
+      least: 10,
+      most: 86_400,
+      what: "the time without quorum after which members report, in seconds,",
+    }),
+    ...range({
+      path: "recovery.volumeLossSeconds",
+      value: volumeLossSeconds,
+      least: 30,
+      most: 86_400,
+      what: "the time after which a volume that EC2 does not know is replaced, in seconds,",
+    }),
+  ];
   return modes.includes(mode)
     ? found
     : [

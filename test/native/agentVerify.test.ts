@@ -72,7 +72,14 @@ function installMachine(member: (typeof members)[number], certificate: Pem): str
     member: member.name,
     zone: "eu-central-1a",
     address: member.address,
-    volume: { id: member.volumeId, device: "/dev/sdf", sizeGiB: 1 },
+    volume: {
+      id: member.volumeId,
+      device: "/dev/sdf",
+      sizeGiB: 1,
+      iops: 3000,
+      throughputMiBps: 125,
+      kmsKeyArn: "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-4333-8444-555555555555",
+    },
     artifacts: {
       node: { sha256: "0".repeat(64) },
       agent: { sha256: "1".repeat(64) },
@@ -92,7 +99,7 @@ function installMachine(member: (typeof members)[number], certificate: Pem): str
       sshHostKey: `/test/${member.name}/ssh-host-key`,
     },
     initialMembers: members,
-    recovery: { mode: "automatic", quorumLossSeconds: 180 },
+    recovery: { mode: "automatic", quorumLossSeconds: 180, volumeLossSeconds: 600 },
   };
   const text = `${JSON.stringify(config)}\n`;
   const sha256 = createHash("sha256").update(text).digest("hex");

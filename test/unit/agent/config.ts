@@ -14,7 +14,14 @@ export function config(changes: Partial<MemberConfig> = {}): MemberConfig {
     member: "m1",
     zone: "eu-central-1a",
     address: "10.42.0.10",
-    volume: { id: volumes.m1, device: "/dev/sdf", sizeGiB: 20 },
+    volume: {
+      id: volumes.m1,
+      device: "/dev/sdf",
+      sizeGiB: 20,
+      iops: 3000,
+      throughputMiBps: 125,
+      kmsKeyArn: "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-4333-8444-555555555555",
+    },
     artifacts: {
       node: { sha256: "0".repeat(64) },
       agent: { sha256: "1".repeat(64) },
@@ -46,7 +53,7 @@ export function config(changes: Partial<MemberConfig> = {}): MemberConfig {
       address: `10.42.${at}.10`,
       volumeId: volumes[name],
     })),
-    recovery: { mode: "automatic", quorumLossSeconds: 180 },
+    recovery: { mode: "automatic", quorumLossSeconds: 180, volumeLossSeconds: 600 },
     ...changes,
   };
 }

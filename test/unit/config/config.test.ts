@@ -488,7 +488,15 @@ const bad: Bad[] = [
     { recovery: { quorumLossSeconds: 5 } },
     "recovery.quorumLossSeconds",
     5,
-    /60 to 86400/,
+    /10 to 86400/,
+    /range/,
+  ],
+  [
+    "a volume given up at once",
+    { recovery: { volumeLossSeconds: 29 } },
+    "recovery.volumeLossSeconds",
+    29,
+    /30 to 86400/,
     /range/,
   ],
   [

@@ -235,7 +235,14 @@ describe("a member's desired state", () => {
     member: "m1",
     zone: "eu-central-1a",
     address: "10.42.0.11",
-    volume: { id: "vol-0123456789abcdef0", device: "/dev/sdf", sizeGiB: 20 },
+    volume: {
+      id: "vol-0123456789abcdef0",
+      device: "/dev/sdf",
+      sizeGiB: 20,
+      iops: 3000,
+      throughputMiBps: 125,
+      kmsKeyArn: "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-4333-8444-555555555555",
+    },
     artifacts: {
       node: { sha256: "a".repeat(64) },
       agent: { sha256: "b".repeat(64) },
@@ -250,7 +257,7 @@ describe("a member's desired state", () => {
       sshHostKey: "/etcd-dev/m1/ssh-host-key",
     },
     initialMembers: [{ name: "m1", address: "10.42.0.11", volumeId: "vol-0123456789abcdef0" }],
-    recovery: { mode: "automatic", quorumLossSeconds: 180 },
+    recovery: { mode: "automatic", quorumLossSeconds: 180, volumeLossSeconds: 600 },
   };
 
   test("what is rendered can be read, by its hash only", () => {
@@ -301,7 +308,14 @@ describe("a member's desired state", () => {
       "an unhurried hash",
       { ...config, artifacts: { ...config.artifacts, node: { sha256: "A".repeat(64) } } },
     ],
-    ["an impatient recovery", { ...config, recovery: { mode: "automatic", quorumLossSeconds: 1 } }],
+    [
+      "an impatient recovery",
+      { ...config, recovery: { ...config.recovery, quorumLossSeconds: 1 } },
+    ],
+    [
+      "a volume given up at once",
+      { ...config, recovery: { ...config.recovery, volumeLossSeconds: 1 } },
+    ],
   ];
 
   test.each(refused)("%s is refused", (_, value) => {
