@@ -82,27 +82,42 @@ function usedBytes(handle: number): number {
   return 0;
 }
 
+/** How a value of the tests' writer looks: nothing else in a database does. */
+const writersValue = /written:[\w/.-]+:[\w-]{32}/;
+
 /**
- * Changes a byte of a value that the tests write: only there is it certain that the database can still be opened, so that nothing
- * but a comparison with other members can find it.
+ * Changes a byte of a value that the tests' writer wrote: the database can still be opened, so that nothing but a comparison with
+ * other members can find it. bbolt leaves old copies of a page behind, and only one of them counts: all of them change.
  */
 function flipInDatabase(file: string): string {
   const handle = openSync(file, "r+");
   try {
-    const { size } = fstatSync(handle);
-    const chunk = Buffer.alloc(1 << 20);
-    let found: number | undefined;
-    for (let start = 0; start < size; start += chunk.length) {
-      const length = readSync(handle, chunk, 0, chunk.length, start);
-      // A value of the writer begins so; the newest copy of it is the one that counts.
-      const at = chunk.subarray(0, length).lastIndexOf("written:");
-      if (at >= 0) found = start + at;
+    let value: string | undefined;
+    for (const { bytes } of pieces(handle)) {
+      value ??= writersValue.exec(bytes.toString("latin1"))?.[0];
     }
-    if (found === undefined) throw new Error(`no value of the writer is in ${file}`);
-    flip(handle, found);
-    return `changed byte ${found} of ${size} in the database, inside a value`;
+    if (value === undefined) throw new Error(`no value of the writer is in ${file}`);
+    const places = new Set<number>();
+    for (const { bytes, start } of pieces(handle)) {
+      for (let at = bytes.indexOf(value); at >= 0; at = bytes.indexOf(value, at + 1)) {
+        places.add(start + at);
+      }
+    }
+    for (const place of places) flip(handle, place + value.length - 1);
+    return `changed the last byte of a value at ${[...places].join(", ")} in the database`;
   } finally {
     closeSync(handle);
+  }
+}
+
+/** A file in pieces that overlap, so that no value falls between two of them. */
+function* pieces(handle: number): Generator<{ bytes: Buffer; start: number }> {
+  const chunk = Buffer.alloc(1 << 20);
+  const overlap = 512;
+  const { size } = fstatSync(handle);
+  for (let start = 0; start < size; start += chunk.length - overlap) {
+    const length = readSync(handle, chunk, 0, chunk.length, start);
+    yield { bytes: chunk.subarray(0, length), start };
   }
 }
 
