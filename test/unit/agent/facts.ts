@@ -1,4 +1,5 @@
-import type { Facts } from "../../../scripts/agent/facts";
+import type { Attestation, Holding, Report } from "../../../scripts/agent/attestation";
+import type { Action, Facts } from "../../../scripts/agent/facts";
 import type { Marker } from "../../../scripts/agent/marker";
 import type { ClusterRecord, RecordView } from "../../../scripts/agent/record";
 
@@ -7,6 +8,10 @@ import type { ClusterRecord, RecordView } from "../../../scripts/agent/record";
 export const clusterUid = "3f6f2f0e-6d7c-4d55-9a55-0d3c3a1f7b11";
 
 export const volumes = { m1: "vol-0000000a", m2: "vol-0000000b", m3: "vol-0000000c" } as const;
+
+/** The machines under the members, and etcd's ids of their data. */
+export const instances = { m1: "i-0000000a", m2: "i-0000000b", m3: "i-0000000c" } as const;
+export const ids = { m1: "a1", m2: "a2", m3: "a3" } as const;
 
 export function record(changes: Partial<ClusterRecord> = {}): ClusterRecord {
   return {
@@ -46,7 +51,7 @@ export function marker(changes: Partial<Marker> = {}): Marker {
     member: "m1",
     volumeId: volumes.m1,
     generation: 1,
-    instanceId: "i-0000000a",
+    instanceId: instances.m1,
     ...changes,
   };
 }
@@ -75,7 +80,7 @@ export function facts(changes: Partial<Facts> = {}): Facts {
     self: {
       member: "m1",
       volumeId: volumes.m1,
-      instanceId: "i-0000000a",
+      instanceId: instances.m1,
       firstMember: true,
       recovery: "automatic",
       quorumLossSeconds: 180,
@@ -86,4 +91,59 @@ export function facts(changes: Partial<Facts> = {}): Facts {
     roll,
     ...changes,
   };
+}
+
+/** What a member reports in the record's first epoch. */
+export function report(
+  member: keyof typeof volumes,
+  holds: Report["holds"] = "data",
+  changes: Partial<Report> = {},
+): Report {
+  return {
+    schema: 1,
+    clusterUid,
+    member,
+    epoch: 1,
+    instanceId: instances[member],
+    volumeId: volumes[member],
+    holds,
+    ...changes,
+  };
+}
+
+/** Intact data of a voter of m1, m2, m3. */
+export function holding(member: keyof typeof volumes, changes: Partial<Holding> = {}): Holding {
+  return {
+    generation: 1,
+    term: 3,
+    index: 100,
+    id: ids[member],
+    votersAtCommit: Object.values(ids),
+    votersAtLast: Object.values(ids),
+    ...changes,
+  };
+}
+
+/** What a member attests in epoch 2, the first roll call; without data it is blank. */
+export function attestation(
+  member: keyof typeof volumes,
+  data?: Holding,
+  changes: Partial<Attestation> = {},
+): Attestation {
+  return {
+    schema: 1,
+    clusterUid,
+    member,
+    epoch: 2,
+    instanceId: instances[member],
+    volumeId: volumes[member],
+    ...(data === undefined ? {} : { data }),
+    setAside: [],
+    ...changes,
+  };
+}
+
+/** One word for an action: its kind, and the name of a wait. */
+export function word(action: Action): string {
+  return action.kind === "wait" ? `wait:${action.name}` : action.kind;
 }
