@@ -1,6 +1,9 @@
 import { endOfLines, useLab } from "./harness/line.ts";
+import { damageLines } from "./lines/damage.ts";
 import { machineLines } from "./lines/machines.ts";
 import { processLines } from "./lines/processes.ts";
+import { storageLines } from "./lines/storage.ts";
+import { volumeLines } from "./lines/volumes.ts";
 
 /**
  * Every fault under a writer that remembers what it was promised, in one lab: each line begins and ends with a healthy cluster. The
@@ -9,4 +12,7 @@ import { processLines } from "./lines/processes.ts";
 useLab();
 processLines();
 machineLines();
+storageLines();
+volumeLines();
+damageLines();
 endOfLines();

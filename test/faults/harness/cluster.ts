@@ -13,6 +13,7 @@ import {
 } from "../../../lab/cli/fault/members.ts";
 import { inventory } from "../../../lab/machines/inventory.ts";
 import { labEnvironment, make, must, repository } from "../../lab/support.ts";
+import { BucketView } from "./bucket.ts";
 import type { ClientTls } from "../writer/endpoint.ts";
 import { WriterProcess } from "../writer/process.ts";
 
@@ -25,9 +26,7 @@ const configFile = join(repository, `Pulumi.${stack}.yaml`);
 const settings: Readonly<Record<string, unknown>> = {
   "etcd-cluster:clusterName": "etcd-faults",
   "etcd-cluster:backendQuotaGiB": 1,
-  "etcd-cluster:recovery": {
-    quorumLossSeconds: Number(process.env["FAULT_QUORUM_LOSS_SECONDS"] ?? 10),
-  },
+  "etcd-cluster:recovery": { quorumLossSeconds: 10, volumeLossSeconds: 30 },
 };
 
 function writeConfig(): void {
@@ -90,6 +89,11 @@ export class Cluster {
     rmSync(configFile, { force: true });
     assert.equal(outcome.code, 0, outcome.stdout + outcome.stderr);
     for (const [kind, things] of Object.entries(inventory())) assert.deepEqual(things, [], kind);
+  }
+
+  /** The bucket, as its owner sees it. */
+  bucketView(): BucketView {
+    return new BucketView(this.region, this.bucket);
   }
 
   get region(): string {

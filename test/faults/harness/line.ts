@@ -43,6 +43,8 @@ export interface Line {
   /** Looks at what only this line promises, after everything is back. */
   readonly check?: (stage: Stage, outcome: Outcome) => Promise<void> | void;
   readonly streams?: number;
+  /** Why the line shows nothing at the moment, if so. */
+  readonly unless?: (cluster: Cluster) => Promise<string | undefined>;
 }
 
 /** What is known when a line is over. */
@@ -103,6 +105,11 @@ export function endOfLines(): void {
 export function line(definition: Line): void {
   step(definition.name, async (context) => {
     const lab = cluster();
+    const reason = await definition.unless?.(lab);
+    if (reason !== undefined) {
+      context.skip(reason);
+      return;
+    }
     const prefix = `faults/${definition.name}/${Date.now()}/`;
     const writer = await lab.writer(prefix, definition.streams ?? 6);
     try {
