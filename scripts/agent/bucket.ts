@@ -1,14 +1,20 @@
 import { createHash } from "node:crypto";
-import { createWriteStream } from "node:fs";
-import { rename, rm } from "node:fs/promises";
+import { createReadStream, createWriteStream } from "node:fs";
+import { rename, rm, stat } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 
 import { httpStatus, type AwsClients } from "./aws";
 import type { ObjectStore, PutCondition } from "./record";
 
-/** Longest that one artifact may take. */
-const downloadMs = 300_000;
+/** Longest that one file may take. */
+const transferMs = 600_000;
+
+/** Longest text that is read into memory; what is longer is not one of ours. */
+const textBytes = 4 * 2 ** 20;
+
+/** The bucket has something else, or nothing, where these very bytes should be. Trying again does not change that. */
+export class WrongContent extends Error {}
 
 /** The bucket, through the machine's role. */
 export class Bucket implements ObjectStore {
@@ -28,10 +34,14 @@ export class Bucket implements ObjectStore {
       if (object.Body === undefined || object.ETag === undefined) {
         throw new Error(`the bucket answered for ${key} without content`);
       }
+      if ((object.ContentLength ?? Infinity) > textBytes) {
+        throw new Error(
+          `${key} has ${object.ContentLength ?? "unknown"} bytes, more than it ever should`,
+        );
+      }
       return { text: await object.Body.transformToString(), etag: object.ETag };
     } catch (error) {
-      // The role may list, so that S3 says 404 and not 403 for what is not there.
-      if (httpStatus(error) === 404 && error instanceof Error && error.name === "NoSuchKey") {
+      if (isAbsent(error)) {
         return undefined;
       }
       throw error;
@@ -82,11 +92,40 @@ export class Bucket implements ObjectStore {
     );
   }
 
+  /** Creates an object from a file; "refused" when there is one already. */
+  async upload(key: string, file: string): Promise<"done" | "refused"> {
+    const { PutObjectCommand } = await import("@aws-sdk/client-s3");
+    const s3 = await this.#clients.s3();
+    const { size } = await stat(file);
+    try {
+      await s3.send(
+        new PutObjectCommand({
+          Bucket: this.#name,
+          Key: key,
+          Body: createReadStream(file),
+          ContentLength: size,
+          ContentType: "application/octet-stream",
+          IfNoneMatch: "*",
+        }),
+        { requestTimeout: transferMs, abortSignal: AbortSignal.timeout(transferMs) },
+      );
+      return "done";
+    } catch (error) {
+      if (httpStatus(error) === 412) {
+        return "refused";
+      }
+      throw error;
+    }
+  }
+
   /** Downloads an object to a file; what has another hash is not kept. */
   async download(key: string, sha256: string, file: string): Promise<void> {
     const { GetObjectCommand } = await import("@aws-sdk/client-s3");
     const s3 = await this.#clients.s3();
-    const object = await s3.send(new GetObjectCommand({ Bucket: this.#name, Key: key }));
+    const request = new GetObjectCommand({ Bucket: this.#name, Key: key });
+    const object = await s3.send(request).catch((error: unknown) => {
+      throw isAbsent(error) ? new WrongContent(`${key} does not exist`) : error;
+    });
     if (object.Body === undefined) {
       throw new Error(`the bucket answered for ${key} without content`);
     }
@@ -95,13 +134,18 @@ export class Bucket implements ObjectStore {
     const body = object.Body as Readable;
     body.on("data", (chunk: Buffer) => hash.update(chunk));
     await pipeline(body, createWriteStream(`${file}.new`), {
-      signal: AbortSignal.timeout(downloadMs),
+      signal: AbortSignal.timeout(transferMs),
     });
     const actual = hash.digest("hex");
     if (actual !== sha256) {
       await rm(`${file}.new`, { force: true });
-      throw new Error(`${key} has the hash ${actual}, not ${sha256}`);
+      throw new WrongContent(`${key} has the hash ${actual}, not ${sha256}`);
     }
     await rename(`${file}.new`, file);
   }
+}
+
+/** The role may list, so that S3 says 404 and not 403 for what is not there. */
+function isAbsent(error: unknown): boolean {
+  return httpStatus(error) === 404 && error instanceof Error && error.name === "NoSuchKey";
 }

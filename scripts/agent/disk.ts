@@ -1,8 +1,8 @@
-import { chown, chmod, mkdir, open, readdir, rename, stat } from "node:fs/promises";
+import { chown, chmod, mkdir, open, stat } from "node:fs/promises";
 
-import type { MemberConfig } from "../../components/plan/memberConfig";
-import { readIfThere, syncFolder, writeDurably } from "./files";
-import { intentSchema, markerSchema, type Disk, type Intent, type Marker } from "./marker";
+import { inspectFolder } from "./contents";
+import { syncFolder, writeDurably } from "./files";
+import type { Disk, Intent, Marker } from "./marker";
 import { paths } from "./paths";
 import { must, run } from "./run";
 import { etcdUser } from "./secrets";
@@ -37,9 +37,13 @@ async function mounted(volumeId: string): Promise<"volume" | "nothing" | "other"
   return (await stat(paths.mount)).dev === (await deviceNumber(volumeId)) ? "volume" : "other";
 }
 
+/** Whether the volume is mounted where it belongs. */
+export async function isMounted(volumeId: string): Promise<boolean> {
+  return (await mounted(volumeId)) === "volume";
+}
+
 /** Looks at an attached volume, and mounts it if it has a file system of ours. */
-export async function inspect(config: MemberConfig): Promise<Disk> {
-  const volumeId = config.volume.id;
+export async function inspect(volumeId: string): Promise<Disk> {
   const state = await mounted(volumeId);
   if (state === "other") {
     return {
@@ -100,81 +104,15 @@ async function mount(device: string): Promise<void> {
   await must("mount", ["-t", "ext4", "-o", "noatime,nodev,nosuid,noexec", device, paths.mount]);
 }
 
-/** Says what a mounted file system holds. */
-export async function inspectFolder(mountPoint: string): Promise<Disk> {
-  const at = (path: string): string => path.replace(paths.mount, mountPoint);
-  const entries = (await readdir(mountPoint)).filter((name) => name !== "lost+found");
-  const setAside = entries.filter((name) => name.startsWith("set-aside-"));
-  const strange = entries.find((name) => name !== "data" && !setAside.includes(name));
-  if (strange !== undefined) {
-    return { kind: "unknown", reason: `${mountPoint} holds ${strange}` };
-  }
-  const inside = entries.includes("data") ? await readdir(at(paths.data)) : [];
-  const marker = await parsed(at(paths.marker), markerSchema);
-  const intent = await parsed(at(paths.intent), intentSchema);
-  if (marker === "damaged" || intent === "damaged") {
-    return { kind: "unknown", reason: "the marker of the data cannot be read" };
-  }
-  if (await hasWriteAheadLog(at(paths.writeAheadLog))) {
-    if (marker === undefined) {
-      return { kind: "unknown", reason: "etcd's data, but no marker that says whose" };
-    }
-    const held = await readIfThere(at(paths.held));
-    if (held === undefined) {
-      return { kind: "data", marker };
-    }
-    return /^\d{1,15}\n?$/.test(held)
-      ? { kind: "data", marker, held: Number(held) }
-      : { kind: "unknown", reason: "the epoch for which the data is held cannot be read" };
-  }
-  if (marker === undefined && intent === undefined && inside.length > 0) {
-    return { kind: "unknown", reason: `files without a marker: ${inside.slice(0, 3).join(", ")}` };
-  }
-  // etcd makes its log durable before it says a word to anybody. Without one and with the intent still there it never ran here;
-  // a marker without both means that a log was there once.
-  return {
-    kind: "blank",
-    formatted: true,
-    setAside: setAside.map((folder) => ({ folder, generation: Number(folder.split("-")[2]) })),
-    ...(marker === undefined ? {} : { marker }),
-    ...(intent === undefined ? {} : { intent }),
-  };
-}
-
-/** Whether a folder holds a write-ahead log of etcd. */
-export async function hasWriteAheadLog(folder: string): Promise<boolean> {
-  try {
-    return (await readdir(folder)).some((name) => name.endsWith(".wal"));
-  } catch {
-    return false;
-  }
-}
-
-async function parsed<T>(
-  path: string,
-  schema: { safeParse(value: unknown): { success: true; data: T } | { success: false } },
-): Promise<T | "damaged" | undefined> {
-  const text = await readIfThere(path);
-  if (text === undefined) {
-    return undefined;
-  }
-  try {
-    const result = schema.safeParse(JSON.parse(text));
-    return result.success ? result.data : "damaged";
-  } catch {
-    return "damaged";
-  }
-}
-
 /**
  * Gives a blank volume a file system, unless it has one, and mounts it. The caller knows that it was never recorded as used; that
  * it is blank is looked at once more here, at the last moment.
  */
-export async function prepareBlank(config: MemberConfig): Promise<void> {
-  if ((await mounted(config.volume.id)) === "volume") {
+export async function prepareBlank(volumeId: string): Promise<void> {
+  if ((await mounted(volumeId)) === "volume") {
     return;
   }
-  const device = devicePath(config.volume.id);
+  const device = devicePath(volumeId);
   const content = await contentOf(device);
   if (content !== "nothing") {
     throw new Error(`${device} is not blank, it holds ${content}: not formatted`);
@@ -202,12 +140,4 @@ export async function writeIntent(intent: Intent): Promise<void> {
 /** Says on the volume whose data is there, and which machine may start it. */
 export async function writeMarker(marker: Marker): Promise<void> {
   await writeDurably(paths.marker, `${JSON.stringify(marker)}\n`);
-}
-
-/** Moves data out of the way, whole; never deletes it. */
-export async function setAside(generation: number): Promise<string> {
-  const place = `${paths.mount}/set-aside-${generation}-${new Date().toISOString().replaceAll(":", "")}`;
-  await rename(paths.data, place);
-  await syncFolder(paths.mount);
-  return place;
 }

@@ -15,16 +15,9 @@ export function etcdEnvironmentFile(
   startAs: StartAs,
 ): string {
   const names = startAs === "new" ? record.initial : record.roster.map(({ name }) => name);
-  const urls = names.map((name) => {
-    const entry = record.roster.find((each) => each.name === name);
-    if (entry === undefined) {
-      throw new Error(`the cluster record has ${name} among the first, but not in the roster`);
-    }
-    return `${name}=https://${entry.address}:${ports.peer}`;
-  });
   const variables: Record<string, string> = {
     ...config.etcd.environment,
-    ETCD_INITIAL_CLUSTER: urls.join(","),
+    ETCD_INITIAL_CLUSTER: initialCluster(record, names),
     ETCD_INITIAL_CLUSTER_STATE: startAs,
     ETCD_INITIAL_CLUSTER_TOKEN: record.token,
   };
@@ -32,4 +25,17 @@ export function etcdEnvironmentFile(
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, value]) => `${name}=${value}\n`);
   return ["# Written by etcd-agent; changes here are lost.\n", ...lines].join("");
+}
+
+/** Members of the roster as `--initial-cluster` wants them. */
+export function initialCluster(record: ClusterRecord, names: readonly string[]): string {
+  return names
+    .map((name) => {
+      const entry = record.roster.find((each) => each.name === name);
+      if (entry === undefined) {
+        throw new Error(`the cluster record has ${name} among the first, but not in the roster`);
+      }
+      return `${name}=https://${entry.address}:${ports.peer}`;
+    })
+    .join(",");
 }

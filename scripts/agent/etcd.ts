@@ -74,9 +74,16 @@ export interface ListedMember {
   readonly isLearner: boolean;
 }
 
+/** Members of one cluster. */
+export interface MemberList {
+  readonly clusterId: string;
+  readonly members: readonly ListedMember[];
+}
+
 /** A raised alarm. */
 export interface Alarm {
   readonly memberId: string;
+  /** As etcd's API names it: `NoSpace`, `Corrupt`. */
   readonly kind: string;
 }
 
@@ -130,20 +137,36 @@ export class EtcdEndpoint {
   }
 
   /** The member list, confirmed by a quorum. */
-  async members(): Promise<ListedMember[]> {
+  async members(): Promise<readonly ListedMember[]> {
+    return (await this.memberList()).members;
+  }
+
+  /** The member list, confirmed by a quorum, and whose it is. Answered whatever alarms are raised. */
+  async memberList(): Promise<MemberList> {
     const list = await this.#client.cluster.memberList({ linearizable: true }, this.#bounded());
-    return list.members.map(({ ID, name, peerURLs, isLearner }) => ({
-      id: hex(ID),
-      name,
-      peerUrls: peerURLs,
-      isLearner,
-    }));
+    return {
+      clusterId: hex(list.header.cluster_id),
+      members: list.members.map(({ ID, name, peerURLs, isLearner }) => ({
+        id: hex(ID),
+        name,
+        peerUrls: peerURLs,
+        isLearner,
+      })),
+    };
   }
 
   /** Raised alarms. */
   async alarms(): Promise<Alarm[]> {
     const answer = await this.#client.maintenance.alarm({ action: "Get" }, this.#bounded());
     return answer.alarms.map(({ memberID, alarm }) => ({ memberId: hex(memberID), kind: alarm }));
+  }
+
+  /** Takes an alarm back. */
+  async disarm({ memberId, kind }: Alarm): Promise<void> {
+    await this.#client.maintenance.alarm(
+      { action: "Deactivate", memberID: decimal(memberId), alarm: kind as "Corrupt" },
+      this.#bounded(),
+    );
   }
 
   /** Hash of the keys up to a revision, on this member. */

@@ -57,6 +57,8 @@ export const paths = {
   damage: `${root}${dataDirectory}/etcd-cluster.damage`,
   /** Where a source is restored to before it becomes the data. Made anew at every attempt. */
   restoring: `${root}${dataDirectory}.restoring`,
+  /** Said there before the member's name goes into `joined`. */
+  restoringIntent: `${root}${dataDirectory}.restoring/etcd-cluster.intent`,
   /** Copies that are made and removed again. */
   scratch: `${root}${volumeMount}/scratch`,
   /** etcd's own folder; its write-ahead log tells data from a blank disk. */

@@ -10,26 +10,43 @@ import { must, run } from "./run";
 export type ServiceState =
   "active" | "activating" | "deactivating" | "failed" | "inactive" | "unknown";
 
-/** State of etcd.service. */
-export async function etcdState(): Promise<ServiceState> {
+/** The unit, and its process. */
+export interface Service {
+  readonly state: ServiceState;
+  /** How often systemd has started it again by itself since it was last asked to start. */
+  readonly restarts: number;
+  /** Process id, 0 without one. */
+  readonly pid: number;
+}
+
+const states: readonly string[] = [
+  "active",
+  "activating",
+  "deactivating",
+  "failed",
+  "inactive",
+] satisfies ServiceState[];
+
+/** What systemd says about etcd.service. */
+export async function etcdService(): Promise<Service> {
   const { stdout } = await run("systemctl", [
     "show",
-    "-p",
-    "ActiveState",
-    "--value",
+    "--property=ActiveState,NRestarts,MainPID",
     "etcd.service",
   ]);
-  const state = stdout.trim();
-  switch (state) {
-    case "active":
-    case "activating":
-    case "deactivating":
-    case "failed":
-    case "inactive":
-      return state;
-    default:
-      return "unknown";
-  }
+  const value = (name: string): string =>
+    new RegExp(`^${name}=(.*)$`, "m").exec(stdout)?.[1]?.trim() ?? "";
+  const state = value("ActiveState");
+  return {
+    state: states.includes(state) ? (state as ServiceState) : "unknown",
+    restarts: Number(value("NRestarts")) || 0,
+    pid: Number(value("MainPID")) || 0,
+  };
+}
+
+/** State of etcd.service. */
+export async function etcdState(): Promise<ServiceState> {
+  return (await etcdService()).state;
 }
 
 /**
@@ -46,8 +63,12 @@ export async function restartEtcd(): Promise<void> {
   await must("systemctl", ["restart", "etcd.service"], { timeoutSeconds: 120 });
 }
 
-/** Takes the permit away and stops etcd; returns when the process is gone. */
+/** Takes the permit away and stops etcd; returns when the process is gone, and throws when that cannot be told. */
 export async function stopEtcd(): Promise<void> {
   await rm(paths.permit, { force: true });
   await must("systemctl", ["stop", "etcd.service"], { timeoutSeconds: 60 });
+  const { state, pid } = await etcdService();
+  if ((state !== "inactive" && state !== "failed") || pid !== 0) {
+    throw new Error(`etcd was stopped, and systemd says that it is ${state}, process ${pid}`);
+  }
 }

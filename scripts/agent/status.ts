@@ -11,11 +11,12 @@ import { announced } from "./state";
 export async function status(): Promise<Record<string, unknown>> {
   const machine = await thisMachine();
   const { config } = await approvedState(machine);
-  const [instance, agent, service, applied, etcd] = await Promise.all([
+  const [instance, agent, service, applied, volume, etcd] = await Promise.all([
     instanceId().catch(() => undefined),
     announced(),
     etcdState(),
     readIfThere(paths.applied),
+    readIfThere(paths.volume),
     etcdFacts(config.address),
   ]);
   return {
@@ -23,7 +24,7 @@ export async function status(): Promise<Record<string, unknown>> {
     zone: config.zone,
     address: config.address,
     instanceId: instance,
-    volumeId: config.volume.id,
+    volumeId: volume?.trim() ?? config.volume.id,
     agent,
     service,
     configSha256: applied?.trim(),

@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
-import { devicePath, inspectFolder, leadingZeros } from "../../../scripts/agent/disk";
+import { inspectFolder } from "../../../scripts/agent/contents";
+import { devicePath, leadingZeros } from "../../../scripts/agent/disk";
 import { clusterUid, marker, volumes } from "./facts";
 
 const intent = { clusterUid, member: "m1", volumeId: volumes.m1, generation: 1 };
@@ -32,38 +33,42 @@ describe("what a mounted volume holds", () => {
     put("data/etcd-cluster.intent", JSON.stringify(intent));
   };
 
+  const blank = { kind: "blank", formatted: true, setAside: [] };
+
   it("nothing: blank", async () => {
-    expect(await inspectFolder(folder)).toEqual({ kind: "blank", formatted: true, used: false });
-    mkdirSync(join(folder, "lost+found"));
-    mkdirSync(join(folder, "data"));
-    expect(await inspectFolder(folder)).toEqual({ kind: "blank", formatted: true, used: false });
+    expect(await inspectFolder(folder)).toEqual(blank);
+    for (const name of ["lost+found", "data", "scratch", "data.restoring"]) {
+      mkdirSync(join(folder, name));
+      expect(await inspectFolder(folder)).toEqual(blank);
+    }
   });
 
-  it("an intent alone, or with a marker: etcd never ran here", async () => {
+  it("an intent, where the data or what is being restored will be: etcd never ran here", async () => {
+    put("data.restoring/etcd-cluster.intent", JSON.stringify(intent));
+    expect(await inspectFolder(folder)).toEqual({ ...blank, intent });
     intend();
-    expect(await inspectFolder(folder)).toEqual({
-      kind: "blank",
-      formatted: true,
-      used: false,
-      intent,
-    });
+    expect(await inspectFolder(folder)).toEqual({ ...blank, intent });
     mark();
-    expect(await inspectFolder(folder)).toEqual({
-      kind: "blank",
-      formatted: true,
-      used: false,
-      intent,
-    });
+    expect(await inspectFolder(folder)).toEqual({ ...blank, intent, marker: marker() });
   });
 
-  it("a marker without a log: used", async () => {
+  it("a marker without a log: there was data once", async () => {
     mark();
-    expect(await inspectFolder(folder)).toEqual({ kind: "blank", formatted: true, used: true });
+    expect(await inspectFolder(folder)).toEqual({ ...blank, marker: marker() });
   });
 
-  it("data that was set aside: used", async () => {
-    put("set-aside-1-2026/member/wal/0.wal");
-    expect(await inspectFolder(folder)).toEqual({ kind: "blank", formatted: true, used: true });
+  it("data that was set aside, and of which generation", async () => {
+    const names = ["set-aside-12-2026-11-21T101010.000Z", "set-aside-3-2026-11-20T101010.000Z"];
+    for (const name of names) {
+      put(`${name}/member/wal/0.wal`);
+    }
+    expect(await inspectFolder(folder)).toEqual({
+      ...blank,
+      setAside: [
+        { folder: names[0], generation: 12 },
+        { folder: names[1], generation: 3 },
+      ],
+    });
   });
 
   it("a marker and a log: data, and for which epoch it is held", async () => {
@@ -72,11 +77,17 @@ describe("what a mounted volume holds", () => {
     expect(await inspectFolder(folder)).toEqual({ kind: "data", marker: marker() });
     put("data/etcd-cluster.held", "7\n");
     expect(await inspectFolder(folder)).toEqual({ kind: "data", marker: marker(), held: 7 });
+    put("data/etcd-cluster.damage", "the log: a record's checksum is wrong\n");
+    expect(await inspectFolder(folder)).toEqual({
+      ...{ kind: "data", marker: marker(), held: 7 },
+      damage: "the log: a record's checksum is wrong",
+    });
   });
 
   it.each([
     ["a log without a marker", "data/member/wal/0.wal"],
     ["files beside the data", "photos/1.jpg"],
+    ["a folder that only looks like one that was set aside", "set-aside-x/member/wal/0.wal"],
     ["files in the data's place", "data/thesis.txt"],
   ])("%s: not ours", async (_, name) => {
     put(name);

@@ -1,0 +1,109 @@
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+
+import { checkDatabase } from "./database";
+import { readIfThere, writeDurably } from "./files";
+import { paths } from "./paths";
+import { run } from "./run";
+import { reasonOf, say } from "./say";
+import { stopEtcd } from "./service";
+import { readLog, type LogFacts } from "./wal";
+
+/**
+ * Damage to the data that can be detected: a log that does not decode, or that ends before what this member knew to be committed, a
+ * database whose pages do not hold together, and what etcd itself finds when it compares its keys with the others'. Whatever was
+ * found is written beside the data, so that no later process takes it for sound.
+ */
+
+/** How often etcd may end by itself before somebody looks at its files. */
+export const restartsBeforeLooking = 3;
+
+/** The log on the volume, read again only when it has changed. */
+export class Log {
+  #seen: { readonly signature: string; readonly facts: LogFacts | undefined } | undefined;
+
+  /** What the log says; undefined when it cannot be read at all. */
+  async facts(): Promise<LogFacts | undefined> {
+    const signature = await this.#signature();
+    if (this.#seen?.signature !== signature) {
+      let facts: LogFacts | undefined;
+      try {
+        facts = await readLog(paths.data);
+      } catch (error) {
+        // Not damage: a disk that does not answer now, for instance. etcd will meet it as well, and say so.
+        say(`the log cannot be read: ${reasonOf(error)}`);
+      }
+      this.#seen = { signature, facts };
+    }
+    return this.#seen.facts;
+  }
+
+  async #signature(): Promise<string> {
+    const names = (await readdir(paths.writeAheadLog)).sort();
+    const files = await Promise.all(
+      names.map(async (name) => {
+        const { size, mtimeMs } = await stat(join(paths.writeAheadLog, name));
+        return [name, size, mtimeMs].join(" ");
+      }),
+    );
+    return files.join("\n");
+  }
+}
+
+/** Damage that shows in the log while etcd does not run. */
+export async function damageOf(log: Log): Promise<string | undefined> {
+  const facts = await log.facts();
+  if (facts === undefined) {
+    return undefined;
+  }
+  if (facts.damage !== undefined) {
+    return `the write-ahead log: ${facts.damage}`;
+  }
+  const text = await readIfThere(paths.commit);
+  const committed = text !== undefined && /^\d{1,19}\n?$/.test(text) ? BigInt(text.trim()) : 0n;
+  return facts.index < committed
+    ? `the write-ahead log ends at ${facts.index}, and ${committed} was committed`
+    : undefined;
+}
+
+/** Writes down why the data must not be started. */
+export async function noteDamage(reason: string): Promise<void> {
+  const line = reason.replaceAll(/[^\x20-\x7e]+/g, " ").slice(0, 500);
+  await writeDurably(paths.damage, `${line}\n`);
+}
+
+/** What etcd says as it ends because of its files or its keys; anything else may be its settings or its surroundings. */
+const confessions: readonly RegExp[] = [
+  /found data inconsistency with peers?/,
+  /checkInitialHashKV failed/,
+  /crc mismatch/i,
+  /checksum (error|mismatch)/i,
+  /invalid database/,
+  /file size too small/,
+  /failed to (read WAL|open WAL|repair WAL|recover v3 backend|find \[SNAPSHOT-INDEX\])/,
+  /walpb: /,
+  /wal: (file not found|slice bounds|max entry size)/,
+  /page \d+ already freed|unexpected fault address|assertion failed/,
+];
+
+/**
+ * Looks at the files of an etcd that ends again and again, and keeps it from being started while it looks. Returns the damage, or
+ * undefined when there is none to be seen; then it is started again.
+ */
+export async function examine(log: Log): Promise<string | undefined> {
+  const said = await lastWords();
+  await stopEtcd();
+  return (
+    (await damageOf(log)) ??
+    (await checkDatabase(join(paths.data, "member", "snap", "db"), paths.etcdFolder)) ??
+    said.find((line) => confessions.some((pattern) => pattern.test(line)))
+  );
+}
+
+/** What etcd wrote last, the newest line first. */
+async function lastWords(): Promise<string[]> {
+  const { stdout } = await run("journalctl", [
+    ...["--unit=etcd.service", "--boot", "--lines=60", "--output=cat", "--no-pager", "--reverse"],
+  ]);
+  return stdout.split("\n").filter((line) => /"level":"(error|panic|fatal)"|^panic: /.test(line));
+}

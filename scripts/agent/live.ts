@@ -1,0 +1,165 @@
+import type { MemberConfig } from "../../components/plan/memberConfig";
+import { restartsBeforeLooking, type Log } from "./damage";
+import { agentTls, EtcdEndpoint, type Alarm, type MemberList, type MemberStatus } from "./etcd";
+import type { Live } from "./facts";
+import type { RosterMember } from "./judge";
+import type { Disk } from "./marker";
+import { confirmedByOthers, othersAgree } from "./others";
+import { someoneAnswers } from "./reach";
+import type { RecordView } from "./record";
+import { reasonOf, say } from "./say";
+import type { Service } from "./service";
+
+/** Milliseconds for a call to this machine's own etcd. */
+const ownMs = 3000;
+
+/** Milliseconds between two looks at the alarms. */
+const alarmsMs = 10_000;
+
+/** What is known when etcd is asked. */
+export interface Surroundings {
+  readonly config: MemberConfig;
+  readonly disk: Disk;
+  readonly record: RecordView;
+  readonly service: Service;
+  /** Whether etcd runs with the approved settings, or is on its way. */
+  readonly running: boolean;
+  readonly log: Log;
+}
+
+/** The facts, and what else came to light. */
+export interface LiveView {
+  readonly facts: Live;
+  /** Of this machine's own etcd, when it answers. */
+  readonly status?: MemberStatus;
+  /** etcd's CORRUPT alarm names this member. */
+  readonly corrupt: boolean;
+}
+
+/** Asks etcd, here and elsewhere, whatever a decision may need, and remembers when there last was a quorum. */
+export class LiveObserver {
+  #own: EtcdEndpoint | undefined;
+  #quorumSeen = performance.now();
+  #alarmsSeen = -Infinity;
+  #alarms: readonly Alarm[] = [];
+
+  /** One look. */
+  async look(around: Surroundings): Promise<LiveView> {
+    const { config, record, service, running, disk } = around;
+    const own = running && service.state === "active" ? await this.#askOwn(config) : {};
+    const { status, list } = own;
+    const others = await this.#askOthers(around, status);
+    const quorum = (list ?? others) !== undefined;
+    if (quorum) {
+      this.#quorumSeen = performance.now();
+    }
+    const roster = rosterOf(config, record);
+    const corrupt =
+      status !== undefined && list !== undefined && (await this.#corrupt(status, list));
+    const damaged = disk.kind === "data" && (disk.damage !== undefined || corrupt);
+    const confirmed = list ?? others;
+    return {
+      corrupt,
+      ...(status === undefined ? {} : { status }),
+      facts: {
+        running,
+        quorum,
+        withoutQuorumSeconds: (performance.now() - this.#quorumSeen) / 1000,
+        someoneAnswers:
+          record.kind === "absent" && disk.kind === "blank"
+            ? await someoneAnswers(roster.map(({ address }) => address))
+            : false,
+        learner: status?.isLearner ?? false,
+        removed: others !== undefined && (await isRemoved(around, others)),
+        othersAgree:
+          damaged && confirmed !== undefined
+            ? await othersAgree(config.member, roster, confirmed, await agentTls())
+            : false,
+      },
+    };
+  }
+
+  async #askOwn(config: MemberConfig): Promise<{ status?: MemberStatus; list?: MemberList }> {
+    try {
+      this.#own ??= new EtcdEndpoint(config.address, await agentTls(), ownMs);
+      const [status, list] = await Promise.allSettled([this.#own.status(), this.#own.memberList()]);
+      if (status.status === "rejected") {
+        throw status.reason;
+      }
+      return {
+        status: status.value,
+        ...(list.status === "fulfilled" ? { list: list.value } : {}),
+      };
+    } catch (error) {
+      say(`etcd runs and does not answer: ${reasonOf(error)}`);
+      // A new client next time: the certificate may have been exchanged.
+      this.#own?.close();
+      this.#own = undefined;
+      return {};
+    }
+  }
+
+  /** Others are asked when this machine's etcd cannot tell: it does not run, is not ready, or has no vote yet. */
+  async #askOthers(
+    { config, disk, record, service, running }: Surroundings,
+    status: MemberStatus | undefined,
+  ): Promise<MemberList | undefined> {
+    if (record.kind !== "present") {
+      return undefined;
+    }
+    const { phase, joined } = record.record;
+    const wanted = running
+      ? service.state !== "active" || status?.isLearner === true
+      : disk.kind === "blank"
+        ? phase === "rollCall" || joined.includes(config.member)
+        : disk.kind === "data" && disk.damage !== undefined;
+    const others = record.record.roster.filter(({ name }) => name !== config.member);
+    return wanted
+      ? confirmedByOthers(
+          others.map(({ address }) => address),
+          await agentTls(),
+        )
+      : undefined;
+  }
+
+  /** Alarms are looked at now and then. Those of ids that are not members came in a snapshot, or with a member that is gone. */
+  async #corrupt(status: MemberStatus, { members }: MemberList): Promise<boolean> {
+    if (this.#own !== undefined && performance.now() - this.#alarmsSeen > alarmsMs) {
+      try {
+        this.#alarms = await this.#own.alarms();
+        this.#alarmsSeen = performance.now();
+        for (const alarm of this.#alarms) {
+          if (status.leader === status.id && !members.some(({ id }) => id === alarm.memberId)) {
+            await this.#own.disarm(alarm);
+            say(`disarmed ${alarm.kind} of ${alarm.memberId}, which is not a member`);
+          }
+        }
+      } catch (error) {
+        say(`alarms cannot be looked at: ${reasonOf(error)}`);
+      }
+    }
+    return this.#alarms.some(({ memberId, kind }) => memberId === status.id && kind === "Corrupt");
+  }
+}
+
+/** Who must be accounted for; without a record, the configured first members. */
+export function rosterOf(config: MemberConfig, record: RecordView): readonly RosterMember[] {
+  return record.kind === "present" ? record.record.roster : config.initialMembers;
+}
+
+/** An id that a quorum's list lacks never comes back. Asked only when etcd does not become ready with data that is there. */
+async function isRemoved({ disk, service, log }: Surroundings, list: MemberList): Promise<boolean> {
+  if (
+    disk.kind !== "data" ||
+    service.state === "active" ||
+    service.restarts < restartsBeforeLooking
+  ) {
+    return false;
+  }
+  const facts = await log.facts();
+  return (
+    facts?.memberId !== undefined &&
+    facts.clusterId === list.clusterId &&
+    !list.members.some(({ id }) => id === facts.memberId)
+  );
+}

@@ -1,0 +1,55 @@
+import { installArtifacts } from "./artifacts";
+import { configOf, startingOf, type Context } from "./context";
+import { writeMarker } from "./disk";
+import { etcdEnvironmentFile, type StartAs } from "./environment";
+import type { Action } from "./facts";
+import { readIfThere, writeDurably } from "./files";
+import { release } from "./hold";
+import { paths } from "./paths";
+import { step } from "./point";
+import { join, type ClusterRecord } from "./record";
+import { startEtcd } from "./service";
+import { announce } from "./state";
+
+/** Starts etcd on the data that is there. */
+export async function start(
+  context: Context,
+  { record, marker }: Extract<Action, { kind: "start" }>,
+): Promise<void> {
+  if (record === undefined) {
+    await startWithoutRecord();
+    return;
+  }
+  const joined = await step("start:join", () =>
+    join(context.machine.bucket, startingOf(context), record.generation),
+  );
+  const { instanceId } = context.facts.self;
+  await step("start:marker", () => writeMarker({ ...marker, instanceId }));
+  await release(joined.epoch);
+  await letGo(context, joined, "existing");
+}
+
+/** The settings are those of the last start: nothing can be asked for. */
+async function startWithoutRecord(): Promise<void> {
+  if ((await readIfThere(paths.etcdEnvironment)) === undefined) {
+    throw new Error("etcd's settings are not on this machine yet, and the bucket cannot be asked");
+  }
+  await announce({ state: "starting", reason: "without the cluster record" });
+  await step("start:etcd", startEtcd);
+}
+
+/** Puts everything in place that etcd needs, and lets it start. */
+export async function letGo(
+  context: Context,
+  record: ClusterRecord,
+  startAs: StartAs,
+): Promise<void> {
+  const config = configOf(context);
+  await step("start:artifacts", () => installArtifacts(context.machine, config));
+  await step("start:settings", async () => {
+    await writeDurably(paths.etcdEnvironment, etcdEnvironmentFile(config, record, startAs));
+    await writeDurably(paths.applied, `${context.desired.sha256}\n`);
+  });
+  await announce({ state: "starting", reason: `etcd, generation ${record.generation}` });
+  await step("start:etcd", startEtcd);
+}
