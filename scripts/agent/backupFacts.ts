@@ -1,8 +1,6 @@
-import type { Bucket } from "./bucket";
 import type { BackupFact } from "./facts";
 
 /** The backups that there are, as a roll call ranks them. */
-export function backupFacts(bucket: Bucket): Promise<BackupFact[]> {
-  void bucket;
+export function backupFacts(): Promise<BackupFact[]> {
   return Promise.resolve([]);
 }
