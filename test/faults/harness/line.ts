@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, test, type TestContext } from "node:test";
+import { after, test, type TestContext } from "node:test";
 import { waitFor } from "../../lab/support.ts";
 import { now } from "../writer/clock.ts";
 import { judge, redundant, resumption, type Verdict } from "../writer/judge.ts";
@@ -64,24 +64,21 @@ export function isWanted(name: string, filter: string = wanted): boolean {
 }
 
 const results: Result[] = [];
-let shared: Cluster | undefined;
+let shared: Promise<Cluster> | undefined;
 let registered = 0;
 const names: string[] = [];
 
-/** The one lab of this run. */
-export function cluster(): Cluster {
-  assert.ok(shared, "the lab is not up");
+/** The one lab of this run, brought up by the first line that needs it. */
+export function cluster(): Promise<Cluster> {
+  shared ??= Cluster.up();
   return shared;
 }
 
-/** Brings the lab up before the lines and takes it down after them. To be called once, before any line. */
+/** Shows the figures after the last line, and takes the lab down. To be called once, before any line. */
 export function useLab(): void {
-  before(async () => {
-    if (registered > 0) shared = await Cluster.up();
-  });
   after(async () => {
     if (results.length > 0) process.stdout.write(`\n${resultTable(results)}\n\n`);
-    if (registered > 0) await Cluster.down();
+    if (shared !== undefined) await Cluster.down();
   });
 }
 
@@ -104,7 +101,7 @@ export function endOfLines(): void {
 /** Registers a line: the writer writes, the fault happens, everything comes back, everything is counted. */
 export function line(definition: Line): void {
   step(definition.name, async (context) => {
-    const lab = cluster();
+    const lab = await cluster();
     const reason = await definition.unless?.(lab);
     if (reason !== undefined) {
       context.skip(reason);
