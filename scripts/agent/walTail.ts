@@ -124,6 +124,9 @@ function isRecord(bytes: Buffer): boolean {
   }
 }
 
+const blank = Buffer.alloc(2 ** 20);
+
+/** Whether all of at most a mebibyte is zero. Compared as a whole, because 64 MiB of reserved space are the rule. */
 function isBlank(bytes: Buffer): boolean {
-  return bytes.every((byte) => byte === 0);
+  return bytes.equals(blank.subarray(0, bytes.length));
 }
