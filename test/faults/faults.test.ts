@@ -1,7 +1,9 @@
 import { endOfLines, useLab } from "./harness/line.ts";
 import { damageLines } from "./lines/damage.ts";
+import { formationLines } from "./lines/formation.ts";
 import { machineLines } from "./lines/machines.ts";
 import { processLines } from "./lines/processes.ts";
+import { rollCallLines } from "./lines/rollCall.ts";
 import { storageLines } from "./lines/storage.ts";
 import { volumeLines } from "./lines/volumes.ts";
 
@@ -15,4 +17,6 @@ machineLines();
 storageLines();
 volumeLines();
 damageLines();
+rollCallLines();
+formationLines();
 endOfLines();

@@ -44,26 +44,39 @@ const outputSchema = z.object({
   backupBucket: z.string(),
 });
 
-/** The cluster under test, and everything that a line needs of it. */
-export class Cluster {
-  readonly environment: Record<string, string>;
+/** What the stack says of its cluster; another after every time it was built. */
+interface Deployed {
   readonly declared: readonly StackMember[];
   readonly bucket: string;
-  readonly #tls: ClientTls;
+  readonly tls: ClientTls;
+}
 
-  private constructor(
-    environment: Record<string, string>,
-    declared: readonly StackMember[],
-    outputs: z.infer<typeof outputSchema>,
-  ) {
-    this.environment = environment;
-    this.declared = declared;
-    this.bucket = outputs.backupBucket;
-    this.#tls = {
+async function readDeployed(environment: Record<string, string>): Promise<Deployed> {
+  const { stdout } = await must(
+    "pulumi",
+    ["stack", "output", "--json", "--show-secrets", "--non-interactive"],
+    { env: environment, timeoutSeconds: 60 },
+  );
+  const outputs = outputSchema.parse(JSON.parse(stdout));
+  return {
+    declared: await stackMembers(environment),
+    bucket: outputs.backupBucket,
+    tls: {
       ca: outputs.caCertificate,
       certificate: outputs.clientCertificate,
       key: outputs.clientKey,
-    };
+    },
+  };
+}
+
+/** The cluster under test, and everything that a line needs of it. */
+export class Cluster {
+  readonly environment: Record<string, string>;
+  #deployed: Deployed;
+
+  private constructor(environment: Record<string, string>, deployed: Deployed) {
+    this.environment = environment;
+    this.#deployed = deployed;
   }
 
   /** Brings the lab up from nothing. `FAULT_KEEP=1` takes one of this stack that runs already. */
@@ -73,13 +86,17 @@ export class Cluster {
     const outcome = await make("up", { STACK: stack }, 1800);
     assert.equal(outcome.code, 0, `${outcome.stdout}\n${outcome.stderr}`);
     const environment = await labEnvironment(stack);
-    const { stdout } = await must(
-      "pulumi",
-      ["stack", "output", "--json", "--show-secrets", "--non-interactive"],
-      { env: environment, timeoutSeconds: 60 },
-    );
-    const outputs = outputSchema.parse(JSON.parse(stdout));
-    return new Cluster(environment, await stackMembers(environment), outputs);
+    return new Cluster(environment, await readDeployed(environment));
+  }
+
+  /** Looks at the stack anew, after it was built anew. */
+  async reload(): Promise<void> {
+    this.#deployed = await readDeployed(this.environment);
+  }
+
+  /** The members that the stack declares. */
+  get declared(): readonly StackMember[] {
+    return this.#deployed.declared;
   }
 
   /** Takes the lab down and makes sure that nothing is left of it. */
@@ -93,7 +110,7 @@ export class Cluster {
 
   /** The bucket, as its owner sees it. */
   bucketView(): BucketView {
-    return new BucketView(this.region, this.bucket);
+    return new BucketView(this.region, this.#deployed.bucket);
   }
 
   get region(): string {
@@ -126,7 +143,7 @@ export class Cluster {
     return WriterProcess.start({
       machineId: await bastionId(),
       members: this.declared,
-      tls: this.#tls,
+      tls: this.#deployed.tls,
       prefix,
       streams,
     });

@@ -98,6 +98,12 @@ export function endOfLines(): void {
   });
 }
 
+/** Takes figures into the table at the end and into the kept results. */
+export function keepFigures(result: Result): void {
+  results.push(result);
+  keepResult(result);
+}
+
 /** Registers a line: the writer writes, the fault happens, everything comes back, everything is counted. */
 export function line(definition: Line): void {
   step(definition.name, async (context) => {
