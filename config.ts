@@ -68,6 +68,12 @@ const schemas = {
     quorumLossSeconds: number.optional(),
     volumeLossSeconds: number.optional(),
   }),
+  backup: z.strictObject({
+    everyMinutes: number.optional(),
+    keepLast: number.optional(),
+    keepDays: number.optional(),
+    drillEveryHours: number.optional(),
+  }),
   deletionProtection: z.boolean(),
   tags: z.record(text, text),
 } as const;

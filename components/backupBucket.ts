@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Artifact } from "./plan/artifacts";
 import { canonicalJson } from "./plan/canonicalJson";
 import { bucketPolicy } from "./plan/iamDocuments";
-import { storage } from "./plan/storage";
+import { expiryTag, storage } from "./plan/storage";
 
 /** What a BackupBucket needs. */
 export interface BackupBucketArgs {
@@ -14,6 +14,8 @@ export interface BackupBucketArgs {
   keyArn: pulumi.Input<string>;
   /** Files the machines fetch, by what they are. */
   artifacts: Readonly<Record<string, Artifact>>;
+  /** Age in days at which a backup that its member has marked expires. */
+  keepDays: number;
   /** Keeps the bucket and what is in it when the stack is destroyed. */
   deletionProtection: boolean;
   /** Tags of everything that can bear them. */
@@ -136,7 +138,16 @@ export class BackupBucket extends pulumi.ComponentResource {
             // Only here: a rule without a prefix would age the cluster record away.
             filter: { prefix: "backups/" },
             noncurrentVersionExpiration: { noncurrentDays },
+            // Of a backup that expired, when its last version is gone.
+            expiration: { expiredObjectDeleteMarker: true },
             abortIncompleteMultipartUpload: { daysAfterInitiation: 1 },
+          },
+          {
+            id: "marked-backups",
+            status: "Enabled",
+            // Only what its own member has marked, never by age alone: an idle or stopped cluster keeps its last backups.
+            filter: { and: { prefix: "backups/", tags: { [expiryTag.key]: expiryTag.value } } },
+            expiration: { days: args.keepDays },
           },
         ],
       },

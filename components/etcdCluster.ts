@@ -97,6 +97,7 @@ export class EtcdCluster extends pulumi.ComponentResource {
         bucketName: accountId.apply(names.bucket),
         keyArn: key.arn,
         artifacts,
+        keepDays: options.backup.keepDays,
         deletionProtection,
         tags,
       },

@@ -62,13 +62,25 @@ export interface EtcdClusterArgs {
   /** Validity of certificates in days, 30 to 1825; an `up` renews them in the last third. Defaults to 365. */
   certificateValidityDays?: number;
   /**
-   * What happens when a quorum is lost: `mode` defaults to automatic, `quorumLossSeconds` (10 to 86400) to 180. A member whose volume
-   * EC2 has not known for `volumeLossSeconds` (30 to 86400, default 600) makes itself another one.
+   * What happens when a quorum is lost: `mode` defaults to automatic, `quorumLossSeconds` (10 to 86400) to 180; a short one only costs
+   * a roll call that was not needed. A member whose volume EC2 has not known for `volumeLossSeconds` (30 to 86400, default 600) makes
+   * itself another one.
    */
   recovery?: {
     mode?: RecoveryMode | undefined;
     quorumLossSeconds?: number | undefined;
     volumeLossSeconds?: number | undefined;
+  };
+  /**
+   * The leader puts a backup into the bucket every `everyMinutes` (1 to 1440, default 15). The newest `keepLast` (2 to 10000, default 96)
+   * never expire, whatever their age; older ones do when they are `keepDays` old (1 to 3650, default 30). Every `drillEveryHours`
+   * (1 to 720, default 24) a member restores the newest one into a scratch etcd and compares it with the cluster.
+   */
+  backup?: {
+    everyMinutes?: number | undefined;
+    keepLast?: number | undefined;
+    keepDays?: number | undefined;
+    drillEveryHours?: number | undefined;
   };
   /** Keep volumes, bucket and key when the stack is destroyed, and refuse to delete the balancer. Defaults to true. */
   deletionProtection?: boolean;

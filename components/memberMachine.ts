@@ -227,6 +227,11 @@ function desiredState(args: MemberMachineArgs): pulumi.Output<MemberConfig> {
         },
         initialMembers,
         recovery: { ...options.recovery },
+        backup: {
+          everyMinutes: options.backup.everyMinutes,
+          keepLast: options.backup.keepLast,
+          drillEveryHours: options.backup.drillEveryHours,
+        },
       }),
     );
 }

@@ -40,7 +40,7 @@ export interface NetworkArgs {
 }
 
 /** APIs that machines call, for which a VPC without a way out needs endpoints. */
-const endpointServices = ["ec2", "ssm"] as const;
+const endpointServices = ["ec2", "ssm", "monitoring"] as const;
 
 /**
  * Where the cluster stands:

@@ -1,4 +1,4 @@
-import { storage } from "./storage";
+import { expiryTag, storage } from "./storage";
 
 /**
  * IAM documents as plain data. A machine's role names every action (no wildcard action) and, wherever AWS knows resource-level
@@ -32,6 +32,9 @@ export interface Scope {
   readonly accountId: string;
   readonly cluster: string;
 }
+
+/** CloudWatch namespace of all metrics. */
+export const metricNamespace = "EtcdCluster";
 
 /** What a member's role may touch. */
 export interface MemberScope extends Scope {
@@ -147,6 +150,17 @@ function bucketStatements(scope: MemberScope): Statement[] {
       ],
       Condition: { Null: { "s3:if-none-match": "false" } },
     },
+    {
+      // Deletes nothing: the bucket's lifecycle expires what bears the tag, some days after it was made.
+      Sid: "LetOwnOldBackupsExpire",
+      Effect: "Allow",
+      Action: "s3:PutObjectTagging",
+      Resource: at(`${storage.backups(member)}*`),
+      Condition: {
+        StringEquals: { [`s3:RequestObjectTag/${expiryTag.key}`]: expiryTag.value },
+        "ForAllValues:StringEquals": { "s3:RequestObjectTagKeys": expiryTag.key },
+      },
+    },
   ];
 }
 
@@ -229,6 +243,14 @@ export function memberRolePolicy(scope: MemberScope): PolicyDocument {
     ownSecrets(scope, scope.member),
     ...volumeStatements(scope),
     keyUse(scope, scope.keyArn, "s3", "ssm"),
+    {
+      // CloudWatch knows no resource-level permissions for metrics.
+      Sid: "PublishMetrics",
+      Effect: "Allow",
+      Action: "cloudwatch:PutMetricData",
+      Resource: "*",
+      Condition: { StringEquals: { "cloudwatch:namespace": metricNamespace } },
+    },
     {
       Sid: "OpenOwnEncryptedVolume",
       Effect: "Allow",

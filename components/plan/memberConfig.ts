@@ -113,6 +113,13 @@ export const memberConfigSchema = z
       /** How long EC2 must not know the member's volume before another one is created. */
       volumeLossSeconds: z.int().min(30).max(86_400),
     }),
+    /** When backups are taken and tried; what expires of them after how many days is the bucket's affair. */
+    backup: z.strictObject({
+      everyMinutes: z.int().min(1).max(1440),
+      /** The newest so many of all are not marked for expiry. */
+      keepLast: z.int().min(2).max(10_000),
+      drillEveryHours: z.int().min(1).max(720),
+    }),
   })
   .superRefine((config, context) => {
     const own = config.initialMembers.find((each) => each.name === config.member);

@@ -63,6 +63,14 @@ export interface ClusterOptions {
         volumeLossSeconds?: number | undefined;
       }
     | undefined;
+  backup?:
+    | {
+        everyMinutes?: number | undefined;
+        keepLast?: number | undefined;
+        keepDays?: number | undefined;
+        drillEveryHours?: number | undefined;
+      }
+    | undefined;
   deletionProtection?: boolean | undefined;
   tags?: Record<string, unknown> | undefined;
 }
@@ -95,6 +103,12 @@ export interface ResolvedOptions {
     readonly mode: RecoveryMode;
     readonly quorumLossSeconds: number;
     readonly volumeLossSeconds: number;
+  };
+  readonly backup: {
+    readonly everyMinutes: number;
+    readonly keepLast: number;
+    readonly keepDays: number;
+    readonly drillEveryHours: number;
   };
   readonly deletionProtection: boolean;
   readonly tags: Readonly<Record<string, unknown>>;
@@ -137,6 +151,12 @@ export function resolveOptions(name: string, options: ClusterOptions): ResolvedO
       mode: options.recovery?.mode ?? RecoveryMode.automatic,
       quorumLossSeconds: options.recovery?.quorumLossSeconds ?? 180,
       volumeLossSeconds: options.recovery?.volumeLossSeconds ?? 600,
+    },
+    backup: {
+      everyMinutes: options.backup?.everyMinutes ?? 15,
+      keepLast: options.backup?.keepLast ?? 96,
+      keepDays: options.backup?.keepDays ?? 30,
+      drillEveryHours: options.backup?.drillEveryHours ?? 24,
     },
     deletionProtection: options.deletionProtection ?? true,
     tags: options.tags ?? {},

@@ -21,6 +21,9 @@ export const storage = {
   backups: (member: string) => `backups/${member}/`,
 } as const;
 
+/** The tag by which a member gives a backup of its own to the bucket's lifecycle; a backup is born without it. */
+export const expiryTag = { key: "etcd-cluster:expire", value: "yes" } as const;
+
 /** The secrets of a member, by the last part of their SSM names. */
 export const memberSecrets = {
   serverKey: "server-key",

@@ -28,6 +28,7 @@ export function validate(options: ResolvedOptions): Problem[] {
     ...etcdVersion(options),
     ...artifacts(options),
     ...recovery(options),
+    ...backup(options),
     ...tags(options),
   ];
 }
@@ -272,6 +273,39 @@ function recovery(options: ResolvedOptions): Problem[] {
           remedy: "choose one of them, or leave it out for automatic",
         },
       ];
+}
+
+function backup({ backup: given }: ResolvedOptions): Problem[] {
+  return [
+    ...range({
+      path: "backup.everyMinutes",
+      value: given.everyMinutes,
+      least: 1,
+      most: 1440,
+      what: "the time between two backups in minutes",
+    }),
+    ...range({
+      path: "backup.keepLast",
+      value: given.keepLast,
+      least: 2,
+      most: 10_000,
+      what: "the number of backups that never expire",
+    }),
+    ...range({
+      path: "backup.keepDays",
+      value: given.keepDays,
+      least: 1,
+      most: 3650,
+      what: "the age after which older backups expire, in days,",
+    }),
+    ...range({
+      path: "backup.drillEveryHours",
+      value: given.drillEveryHours,
+      least: 1,
+      most: 720,
+      what: "the time between two restore drills in hours",
+    }),
+  ];
 }
 
 function tags(options: ResolvedOptions): Problem[] {

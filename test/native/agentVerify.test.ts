@@ -100,6 +100,7 @@ function installMachine(member: (typeof members)[number], certificate: Pem): str
     },
     initialMembers: members,
     recovery: { mode: "automatic", quorumLossSeconds: 180, volumeLossSeconds: 600 },
+    backup: { everyMinutes: 15, keepLast: 96, drillEveryHours: 24 },
   };
   const text = `${JSON.stringify(config)}\n`;
   const sha256 = createHash("sha256").update(text).digest("hex");

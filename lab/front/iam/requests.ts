@@ -121,6 +121,17 @@ async function s3Needs(call: Call, { policies }: Lookup): Promise<Needed[]> {
       return [onObject(`s3:GetObject${version}`), ...(await encrypted("kms:Decrypt"))];
     case "GetObjectTagging":
       return [onObject("s3:GetObjectTagging")];
+    case "PutObjectTagging": {
+      const tags = taggedWith(request.body.toString());
+      return [
+        onObject("s3:PutObjectTagging", {
+          ...(tags.length === 0 ? {} : { "s3:requestobjecttagkeys": tags.map(([name]) => name) }),
+          ...Object.fromEntries(
+            tags.map(([name, value]) => [`s3:requestobjecttag/${name}`.toLowerCase(), [value]]),
+          ),
+        }),
+      ];
+    }
     case "PutObject":
       return [put(true), ...(await encrypted("kms:GenerateDataKey"))];
     case "CompleteMultipartUpload":
@@ -161,13 +172,24 @@ async function s3Needs(call: Call, { policies }: Lookup): Promise<Needed[]> {
   }
 }
 
+function unescaped(xml: string): string {
+  return xml
+    .replaceAll("&lt;", "<")
+    .replaceAll("&gt;", ">")
+    .replaceAll("&quot;", '"')
+    .replaceAll("&amp;", "&");
+}
+
+function taggedWith(xml: string): (readonly [string, string])[] {
+  return [...xml.matchAll(/<Tag>([\s\S]*?)<\/Tag>/g)].map(([, inner = ""]) => [
+    unescaped(/<Key>([\s\S]*?)<\/Key>/.exec(inner)?.[1] ?? ""),
+    unescaped(/<Value>([\s\S]*?)<\/Value>/.exec(inner)?.[1] ?? ""),
+  ]);
+}
+
 function deletedObjects(xml: string): { name: string; versioned: boolean }[] {
   return [...xml.matchAll(/<Object>([\s\S]*?)<\/Object>/g)].map(([, inner = ""]) => ({
-    name: (/<Key>([\s\S]*?)<\/Key>/.exec(inner)?.[1] ?? "")
-      .replaceAll("&lt;", "<")
-      .replaceAll("&gt;", ">")
-      .replaceAll("&quot;", '"')
-      .replaceAll("&amp;", "&"),
+    name: unescaped(/<Key>([\s\S]*?)<\/Key>/.exec(inner)?.[1] ?? ""),
     versioned: inner.includes("<VersionId>"),
   }));
 }

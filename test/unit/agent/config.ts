@@ -54,6 +54,7 @@ export function config(changes: Partial<MemberConfig> = {}): MemberConfig {
       volumeId: volumes[name],
     })),
     recovery: { mode: "automatic", quorumLossSeconds: 180, volumeLossSeconds: 600 },
+    backup: { everyMinutes: 15, keepLast: 96, drillEveryHours: 24 },
     ...changes,
   };
 }

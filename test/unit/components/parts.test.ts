@@ -49,6 +49,7 @@ describe("network", () => {
     expect(ofType(recording, "aws:ec2/natGateway:NatGateway")).toEqual([]);
     expect(ofType(recording, "aws:ec2/vpcEndpoint:VpcEndpoint").sort()).toEqual([
       "etcd-network-ec2",
+      "etcd-network-monitoring",
       "etcd-network-s3",
       "etcd-network-ssm",
     ]);
@@ -210,7 +211,20 @@ describe("bucket", () => {
       "etcd-backup-lifecycle",
     );
     expect(lifecycle.inputs["rules"]).toEqual([
-      expect.objectContaining({ filter: { prefix: "backups/" } }),
+      {
+        id: "superseded-backups",
+        status: "Enabled",
+        filter: { prefix: "backups/" },
+        noncurrentVersionExpiration: { noncurrentDays: 30 },
+        expiration: { expiredObjectDeleteMarker: true },
+        abortIncompleteMultipartUpload: { daysAfterInitiation: 1 },
+      },
+      {
+        id: "marked-backups",
+        status: "Enabled",
+        filter: { and: { prefix: "backups/", tags: { "etcd-cluster:expire": "yes" } } },
+        expiration: { days: 30 },
+      },
     ]);
     for (const object of recording.all("aws:s3/bucketObjectv2:BucketObjectv2")) {
       for (const guard of ["policy", "encryption", "versioning", "ownership", "no-public-access"]) {

@@ -2,6 +2,7 @@ import type {
   BucketVersioningStatus,
   ExpirationStatus,
   LifecycleRule,
+  LifecycleRuleFilter,
   ObjectOwnership,
   S3,
   ServerSideEncryption,
@@ -10,6 +11,7 @@ import type {
 import {
   flag,
   list,
+  map,
   number,
   object,
   text,
@@ -196,7 +198,10 @@ const policy = setting({
 const ruleFields = {
   id: text({ required: true }),
   status: text({ required: true }),
-  filter: object({ prefix: text() }),
+  filter: object({
+    prefix: text(),
+    and: object({ prefix: text(), tags: map(text()) }),
+  }),
   expiration: object({ days: number(), expiredObjectDeleteMarker: flag() }),
   noncurrentVersionExpiration: object({
     noncurrentDays: number(),
@@ -232,7 +237,7 @@ function lifecycleRule(rule: InputsOf<typeof ruleFields>): LifecycleRule {
   return {
     ID: rule.id,
     Status: rule.status as ExpirationStatus,
-    Filter: { Prefix: rule.filter?.prefix ?? "" },
+    Filter: lifecycleFilter(rule.filter),
     Expiration: expiration && {
       Days: expiration.days,
       ExpiredObjectDeleteMarker: expiration.expiredObjectDeleteMarker,
@@ -245,6 +250,18 @@ function lifecycleRule(rule: InputsOf<typeof ruleFields>): LifecycleRule {
       DaysAfterInitiation: abortIncompleteMultipartUpload.daysAfterInitiation,
     },
   };
+}
+
+function lifecycleFilter(filter: InputsOf<typeof ruleFields>["filter"]): LifecycleRuleFilter {
+  const { and } = filter ?? {};
+  return and === undefined
+    ? { Prefix: filter?.prefix ?? "" }
+    : {
+        And: {
+          ...(and.prefix === undefined ? {} : { Prefix: and.prefix }),
+          Tags: Object.entries(and.tags ?? {}).map(([Key, Value]) => ({ Key, Value })),
+        },
+      };
 }
 
 /** Everything that is set on a bucket from beside it. */
