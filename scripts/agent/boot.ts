@@ -20,6 +20,9 @@ const calmSeconds = 5;
 /** Seconds between two looks while a quorum is missing or a roll is called. */
 const alertSeconds = 1.5;
 
+/** Seconds after something was done, or while etcd writes its first log. */
+const soonSeconds = 0.2;
+
 /** Seconds between two looks at a machine that waits for something else: close ones at first, when a volume is on its way. */
 const waitSeconds = (waited: number): number => (waited < 120 ? 0.5 : 5);
 
@@ -32,29 +35,23 @@ export async function bootLoop(): Promise<never> {
   await announce({ state: "starting" });
   let waited = 0;
   for (;;) {
-    waited += 1;
-    let pause = waitSeconds(waited);
+    let pace: Pace = "waiting";
     try {
-      const round = await withLock(() => agent.round(), lockSeconds);
-      const { calm } = round;
-      waited = calm ? 0 : waited;
-      pause = calm ? calmSeconds : round.alert ? alertSeconds : pause;
+      pace = await withLock(() => agent.round(), lockSeconds);
     } catch (error) {
       await announce({ state: "failing", reason: reasonOf(error) });
     }
-    await sleep(1000 * pause);
+    waited = pace === "waiting" ? waited + 1 : 0;
+    const seconds = { calm: calmSeconds, alert: alertSeconds, soon: soonSeconds };
+    await sleep(1000 * (pace === "waiting" ? waitSeconds(waited) : seconds[pace]));
   }
 }
 
-/** How a round left things. */
-interface Round {
-  /** Etcd runs and has a quorum. */
-  readonly calm: boolean;
-  /** A quorum is missing, or the roll is called. */
-  readonly alert: boolean;
-}
-
-const soon: Round = { calm: false, alert: false };
+/**
+ * How soon to look again: `calm`, etcd runs and has a quorum; `alert`, a quorum is missing or the roll is called; `soon`, something was
+ * done; `waiting`, for something that this member does not see coming.
+ */
+type Pace = "calm" | "alert" | "soon" | "waiting";
 
 class Agent {
   readonly #machine: Machine;
@@ -68,14 +65,14 @@ class Agent {
   }
 
   /** Gathers, decides, acts. */
-  async round(): Promise<Round> {
+  async round(): Promise<Pace> {
     const basis = await this.#gatherer.basis();
     await this.#openSshOnce(basis.desired);
     const gathered = await this.#gatherer.gather(basis);
     const { facts, live, desired } = gathered;
     if (facts.live.running && facts.disk.kind === "blank") {
       // Etcd is about to write its log; until then the volume looks as if nobody had started it.
-      return soon;
+      return "soon";
     }
     await this.#keep(gathered);
     const action = plan(facts);
@@ -103,22 +100,18 @@ class Agent {
     }
   }
 
-  #after(action: Action, { facts }: Gathered): Round {
+  #after(action: Action, { facts }: Gathered): Pace {
     switch (action.kind) {
       case "idle":
-        return facts.live.quorum || facts.record.kind !== "present"
-          ? { calm: true, alert: false }
-          : { calm: false, alert: true };
+        return facts.live.quorum || facts.record.kind !== "present" ? "calm" : "alert";
       case "wait":
+        return alertWaits.includes(action.name) ? "alert" : "waiting";
       case "refuse":
       case "promote":
-        return {
-          calm: false,
-          alert: action.kind === "wait" && alertWaits.includes(action.name),
-        };
+        return "waiting";
       default:
         this.#gatherer.forget();
-        return soon;
+        return "soon";
     }
   }
 

@@ -80,7 +80,7 @@ const confessions: readonly RegExp[] = [
   /checksum (error|mismatch)/i,
   /invalid database/,
   /file size too small/,
-  /failed to (read WAL|open WAL|repair WAL|recover v3 backend|find \[SNAPSHOT-INDEX\])/,
+  /failed to (open database|unmarshal mvccpb|recover v3 backend|find database snapshot file)/,
   /walpb: /,
   /wal: (file not found|slice bounds|max entry size)/,
   /page \d+ already freed|unexpected fault address|assertion failed/,
@@ -100,10 +100,10 @@ export async function examine(log: Log): Promise<string | undefined> {
   );
 }
 
-/** What etcd wrote last, the newest line first. */
+/** What etcd wrote last, the newest line first. Stack traces are long, and what it could repair is only a warning. */
 async function lastWords(): Promise<string[]> {
   const { stdout } = await run("journalctl", [
-    ...["--unit=etcd.service", "--boot", "--lines=60", "--output=cat", "--no-pager", "--reverse"],
+    ...["--unit=etcd.service", "--boot", "--lines=1000", "--output=cat", "--no-pager", "--reverse"],
   ]);
-  return stdout.split("\n").filter((line) => /"level":"(error|panic|fatal)"|^panic: /.test(line));
+  return stdout.split("\n").filter((line) => !/"level":"(debug|info|warn)"/.test(line));
 }

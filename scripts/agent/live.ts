@@ -39,7 +39,9 @@ export interface LiveView {
 /** Asks etcd, here and elsewhere, whatever a decision may need, and remembers when there last was a quorum. */
 export class LiveObserver {
   #own: EtcdEndpoint | undefined;
+  /** When there last was a quorum, or etcd was started: it has the whole time to find one. */
   #quorumSeen = performance.now();
+  #wasRunning = false;
   #alarmsSeen = -Infinity;
   #alarms: readonly Alarm[] = [];
 
@@ -50,9 +52,10 @@ export class LiveObserver {
     const { status, list } = own;
     const others = await this.#askOthers(around, status);
     const quorum = (list ?? others) !== undefined;
-    if (quorum) {
+    if (quorum || (running && !this.#wasRunning)) {
       this.#quorumSeen = performance.now();
     }
+    this.#wasRunning = running;
     const roster = rosterOf(config, record);
     const corrupt =
       status !== undefined && list !== undefined && (await this.#corrupt(status, list));
@@ -82,20 +85,24 @@ export class LiveObserver {
   async #askOwn(config: MemberConfig): Promise<{ status?: MemberStatus; list?: MemberList }> {
     try {
       this.#own ??= new EtcdEndpoint(config.address, await agentTls(), ownMs);
-      const [status, list] = await Promise.allSettled([this.#own.status(), this.#own.memberList()]);
-      if (status.status === "rejected") {
-        throw status.reason;
-      }
-      return {
-        status: status.value,
-        ...(list.status === "fulfilled" ? { list: list.value } : {}),
-      };
+      const status = await this.#own.status();
+      // Without a leader there is no quorum to be asked, and waiting for one takes its time.
+      const list = status.leader === undefined ? undefined : await this.#ownList(this.#own);
+      return { status, ...(list === undefined ? {} : { list }) };
     } catch (error) {
       say(`etcd runs and does not answer: ${reasonOf(error)}`);
       // A new client next time: the certificate may have been exchanged.
       this.#own?.close();
       this.#own = undefined;
       return {};
+    }
+  }
+
+  async #ownList(own: EtcdEndpoint): Promise<MemberList | undefined> {
+    try {
+      return await own.memberList();
+    } catch {
+      return undefined;
     }
   }
 
