@@ -178,7 +178,15 @@ test("FAULT= names a line or the family of its first words", () => {
 
 test("the table at the end has a row per fault", () => {
   const result = {
-    ...{ line: "zone", what: "", acknowledged: 1200, lost: 0, onlyOnDestroyed: 0, unknown: 3 },
+    ...{
+      line: "zone",
+      what: "",
+      then: "",
+      acknowledged: 1200,
+      lost: 0,
+      onlyOnDestroyed: 0,
+      unknown: 3,
+    },
     ...{ resumedSeconds: 1.26, silenceSeconds: 1.2, redundantSeconds: null, notes: {} },
   };
   assert.equal(

@@ -27,6 +27,7 @@ const settings: Readonly<Record<string, unknown>> = {
   "etcd-cluster:clusterName": "etcd-faults",
   "etcd-cluster:backendQuotaGiB": 1,
   "etcd-cluster:recovery": { quorumLossSeconds: 10, volumeLossSeconds: 30 },
+  "etcd-cluster:backup": { everyMinutes: 1 },
 };
 
 function writeConfig(): void {

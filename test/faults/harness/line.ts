@@ -34,6 +34,8 @@ export interface Line {
   /** What FAULT= names. */
   readonly name: string;
   readonly what: string;
+  /** What happens then, for docs/operations.md. */
+  readonly then: string;
   /** Makes the fault. */
   readonly act: (stage: Stage) => Promise<Made>;
   /** Longest time to full redundancy. */
@@ -162,6 +164,7 @@ async function runLine(
   const result: Result = {
     line: definition.name,
     what: definition.what,
+    then: definition.then,
     acknowledged: verdict.acknowledged,
     lost: verdict.lost.length,
     onlyOnDestroyed: verdict.onlyOnDestroyed.length,

@@ -6,6 +6,8 @@ import { repository } from "../../lab/support.ts";
 export interface Result {
   readonly line: string;
   readonly what: string;
+  /** What happens then, for docs/operations.md. */
+  readonly then: string;
   readonly acknowledged: number;
   readonly lost: number;
   /** Acknowledged, and held only by disks that the fault destroyed. */

@@ -29,6 +29,7 @@ async function setAside({ cluster }: Stage, name: string): Promise<string[]> {
 function oneDamaged(how: Damage): void {
   line({
     name: `damaged-${how}`,
+    then: "the data is set aside, never deleted, and the member re-joins as a learner with a new id",
     what: `a follower's ${how.startsWith("wal") ? "log" : "database"} is damaged (${how})`,
     withinSeconds: 240,
     act: async ({ cluster, note }) => {
@@ -54,6 +55,7 @@ function oneDamaged(how: Damage): void {
 function twoDamaged(): void {
   line({
     name: "damaged-two",
+    then: "both are held; the roll is called, and the next generation begins with the intact copy",
     what: "the logs of both followers are damaged at once (wal-flipped)",
     withinSeconds: 300,
     clusters: 2,
@@ -99,6 +101,7 @@ function wrongDisk(field: "clusterUid" | "member" | "volumeId"): void {
   const kind = { clusterUid: "cluster", member: "member", volumeId: "copy" }[field];
   line({
     name: `wrong-disk-${kind}`,
+    then: "refused, and left alone",
     what: `a disk whose marker names another ${field}`,
     withinSeconds: 240,
     act: async (stage) => {
@@ -137,6 +140,7 @@ function wrongDisk(field: "clusterUid" | "member" | "volumeId"): void {
 function olderGeneration(): void {
   line({
     name: "older-generation",
+    then: "the data is set aside, and the member re-joins as a learner with a new id",
     what: "a disk with data of an older generation",
     unless: async (lab) =>
       (await lab.bucketView().record()).generation > 1

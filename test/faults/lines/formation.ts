@@ -134,6 +134,7 @@ async function oneCluster(
     keepFigures({
       line: name,
       what: `first formation: ${what}`,
+      then: "one cluster id, one generation",
       acknowledged: verdict.acknowledged,
       lost: 0,
       onlyOnDestroyed: 0,

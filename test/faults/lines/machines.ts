@@ -25,6 +25,7 @@ export function machineLines(): void {
   line({
     name: "machine-all",
     what: "every machine dies at once; the volumes stay",
+    then: "three replacements take over addresses and volumes and go on with the same ids",
     withinSeconds: 180,
     act: async ({ cluster }) => {
       const members = await cluster.members();
@@ -39,6 +40,7 @@ export function machineLines(): void {
   line({
     name: "data-lost",
     what: "a machine dies and its volume comes back without etcd's data",
+    then: "the member is taken out of the list, added as a learner with a new id, and promoted",
     withinSeconds: 180,
     act: async ({ cluster, note }) => {
       const { followers } = await cluster.roles();
@@ -74,6 +76,7 @@ function replacementLine(name: string): void {
   line({
     name: `machine-${name}`,
     what: `the machine of ${name} dies`,
+    then: "its group launches another, which takes over address, volume and certificates: the same member, the same id",
     withinSeconds: 120,
     act: async ({ cluster, note }) => {
       const doomed = await memberOf(cluster, name);
@@ -110,6 +113,7 @@ function zoneLine(): void {
   line({
     name: "zone",
     what: `a zone is cut off for ${cutSeconds} s`,
+    then: "the majority serves; the cut member changes nothing and follows again when the zone is back",
     withinSeconds: cutSeconds + 90,
     act: async ({ cluster, note }) => {
       const zoneOfWriter = await zoneOf(cluster.region, await bastionId());

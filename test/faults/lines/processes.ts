@@ -22,6 +22,7 @@ export function processLines(): void {
     line({
       name,
       what,
+      then: "systemd starts it again; where a leader or a quorum is missing, another is elected",
       withinSeconds: 60,
       act: async ({ cluster }) => {
         const doomed = whom(await cluster.roles());

@@ -36,6 +36,7 @@ export function rollCallLines(): void {
     const some = half === "early" ? effects.slice(0, middle) : effects.slice(middle);
     line({
       name: `rollcall-killed-${half}`,
+      then: "one generation serves in the end",
       what: `two machines and volumes are destroyed, and every agent dies before and after: ${some.join(", ")}`,
       withinSeconds: interruptedSeconds,
       clusters: 2,
@@ -80,6 +81,7 @@ export function rollCallLines(): void {
 function quorumComesBack(): void {
   line({
     name: "rollcall-quorum-returns",
+    then: "the roll call is closed, and the same generation goes on",
     what: "two members stand still long enough for a roll call, and go on in the middle of it",
     withinSeconds: 180,
     act: async ({ cluster, note }) => {

@@ -19,6 +19,7 @@ export function storageLines(): void {
   line({
     name: "nospace",
     what: "the database is filled up to its quota under load",
+    then: "etcd refuses writes; the agents compact, defragment one after the other and disarm",
     withinSeconds: 420,
     act: async ({ cluster, note }) => {
       const { followers } = await cluster.roles();
@@ -40,6 +41,7 @@ function s3Line(name: string, what: string, how: "cut" | "refuse"): Line {
   return {
     name,
     what: `${what}, for ${s3Seconds} s`,
+    then: "etcd does not notice; backups grow older, and the next one follows when S3 is back",
     withinSeconds: 60,
     act: async ({ cluster, writer, note }) => {
       const members = await cluster.members();
@@ -80,6 +82,7 @@ function recordDeleted(): void {
   line({
     name: "record-deleted",
     what: "the cluster record is deleted by force, then every machine dies; later the record is brought back",
+    then: "the replacements wait, by name, and form nothing; with the record they go on as they were",
     withinSeconds: 240,
     act: async ({ cluster, note }) => {
       const members = await cluster.members();
