@@ -1,3 +1,4 @@
+import type { CloudWatchClient } from "@aws-sdk/client-cloudwatch";
 import type { EC2Client } from "@aws-sdk/client-ec2";
 import type { S3Client } from "@aws-sdk/client-s3";
 import type { SSMClient } from "@aws-sdk/client-ssm";
@@ -27,6 +28,7 @@ export function awsClients(region: string): {
   readonly s3: () => Promise<S3Client>;
   readonly ec2: () => Promise<EC2Client>;
   readonly ssm: () => Promise<SSMClient>;
+  readonly cloudWatch: () => Promise<CloudWatchClient>;
 } {
   return {
     s3: lazily(async () => {
@@ -46,6 +48,10 @@ export function awsClients(region: string): {
     ssm: lazily(async () => {
       const { SSMClient } = await import("@aws-sdk/client-ssm");
       return new SSMClient({ region, ...limits });
+    }),
+    cloudWatch: lazily(async () => {
+      const { CloudWatchClient } = await import("@aws-sdk/client-cloudwatch");
+      return new CloudWatchClient({ region, ...limits });
     }),
   };
 }

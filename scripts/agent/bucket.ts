@@ -13,6 +13,9 @@ const transferMs = 600_000;
 /** Longest text that is read into memory; what is longer is not one of ours. */
 const textBytes = 4 * 2 ** 20;
 
+/** Pages of a thousand keys: far more than the retention leaves. */
+const mostPages = 200;
+
 /** The bucket has something else, or nothing, where these very bytes should be. Trying again does not change that. */
 export class WrongContent extends Error {}
 
@@ -92,8 +95,12 @@ export class Bucket implements ObjectStore {
     );
   }
 
-  /** Creates an object from a file; "refused" when there is one already. */
-  async upload(key: string, file: string): Promise<"done" | "refused"> {
+  /** Creates an object from a file; "refused" when there is one already. With its hash given, S3 checks what it received. */
+  async upload(
+    key: string,
+    file: string,
+    about: { readonly sha256?: string; readonly metadata?: Readonly<Record<string, string>> } = {},
+  ): Promise<"done" | "refused"> {
     const { PutObjectCommand } = await import("@aws-sdk/client-s3");
     const s3 = await this.#clients.s3();
     const { size } = await stat(file);
@@ -106,6 +113,10 @@ export class Bucket implements ObjectStore {
           ContentLength: size,
           ContentType: "application/octet-stream",
           IfNoneMatch: "*",
+          ...(about.metadata === undefined ? {} : { Metadata: about.metadata }),
+          ...(about.sha256 === undefined
+            ? {}
+            : { ChecksumSHA256: Buffer.from(about.sha256, "hex").toString("base64") }),
         }),
         { requestTimeout: transferMs, abortSignal: AbortSignal.timeout(transferMs) },
       );
@@ -126,12 +137,8 @@ export class Bucket implements ObjectStore {
     const object = await s3.send(request).catch((error: unknown) => {
       throw isAbsent(error) ? new WrongContent(`${key} does not exist`) : error;
     });
-    if (object.Body === undefined) {
-      throw new Error(`the bucket answered for ${key} without content`);
-    }
     const hash = createHash("sha256");
-    // In Node a body is always a stream.
-    const body = object.Body as Readable;
+    const body = bodyOf(object, key);
     body.on("data", (chunk: Buffer) => hash.update(chunk));
     await pipeline(body, createWriteStream(`${file}.new`), {
       signal: AbortSignal.timeout(transferMs),
@@ -143,6 +150,69 @@ export class Bucket implements ObjectStore {
     }
     await rename(`${file}.new`, file);
   }
+
+  /** Hash of an object's content, which is not kept. */
+  async hashOf(key: string): Promise<string> {
+    const { GetObjectCommand } = await import("@aws-sdk/client-s3");
+    const s3 = await this.#clients.s3();
+    const object = await s3.send(new GetObjectCommand({ Bucket: this.#name, Key: key }));
+    const hash = createHash("sha256");
+    await pipeline(bodyOf(object, key), hash, { signal: AbortSignal.timeout(transferMs) });
+    return hash.digest("hex");
+  }
+
+  /** What was said about an object when it was put. */
+  async metadata(key: string): Promise<Readonly<Record<string, string>>> {
+    const { HeadObjectCommand } = await import("@aws-sdk/client-s3");
+    const s3 = await this.#clients.s3();
+    const head = await s3.send(new HeadObjectCommand({ Bucket: this.#name, Key: key }));
+    return head.Metadata ?? {};
+  }
+
+  /** Keys that begin with a prefix, in order; only those behind `after`, if that is given. */
+  async keys(prefix: string, after?: string): Promise<string[]> {
+    const { ListObjectsV2Command } = await import("@aws-sdk/client-s3");
+    const s3 = await this.#clients.s3();
+    const keys: string[] = [];
+    let token: string | undefined;
+    for (let page = 0; page < mostPages; page += 1) {
+      const list = await s3.send(
+        new ListObjectsV2Command({
+          Bucket: this.#name,
+          Prefix: prefix,
+          StartAfter: after,
+          ContinuationToken: token,
+        }),
+      );
+      keys.push(...(list.Contents ?? []).flatMap(({ Key }) => (Key === undefined ? [] : [Key])));
+      token = list.NextContinuationToken;
+      if (token === undefined) {
+        return keys;
+      }
+    }
+    throw new Error(`the bucket lists more than ${mostPages} pages under ${prefix}`);
+  }
+
+  /** Tags an object, and takes all other tags of it away. */
+  async tag(key: string, tag: { readonly key: string; readonly value: string }): Promise<void> {
+    const { PutObjectTaggingCommand } = await import("@aws-sdk/client-s3");
+    const s3 = await this.#clients.s3();
+    await s3.send(
+      new PutObjectTaggingCommand({
+        Bucket: this.#name,
+        Key: key,
+        Tagging: { TagSet: [{ Key: tag.key, Value: tag.value }] },
+      }),
+    );
+  }
+}
+
+function bodyOf({ Body }: { Body?: unknown }, key: string): Readable {
+  if (Body === undefined) {
+    throw new Error(`the bucket answered for ${key} without content`);
+  }
+  // In Node a body is always a stream.
+  return Body as Readable;
 }
 
 /** The role may list, so that S3 says 404 and not 403 for what is not there. */

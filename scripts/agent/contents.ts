@@ -57,7 +57,9 @@ export async function inspectFolder(mountPoint: string = paths.mount): Promise<D
 }
 
 function isOurs(name: string): boolean {
-  return ["data", "data.restoring", "scratch"].includes(name) || /^set-aside-\d+-/.test(name);
+  return (
+    ["data", "data.restoring", "scratch", "upkeep"].includes(name) || /^set-aside-\d+-/.test(name)
+  );
 }
 
 /** Which of a volume's folders were set aside, and of which generation they are. */

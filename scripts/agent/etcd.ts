@@ -63,6 +63,8 @@ export interface MemberStatus {
   readonly raftAppliedIndex: bigint;
   readonly revision: bigint;
   readonly dbSizeBytes: number;
+  /** What of it a defragmentation would keep. */
+  readonly dbInUseBytes: number;
   readonly errors: readonly string[];
 }
 
@@ -92,6 +94,9 @@ export interface KeyHash {
   readonly hash: string;
   readonly compactRevision: string;
 }
+
+/** As the beginning and the end of a range: all keys. */
+const everything = Buffer.of(0);
 
 const hex = (decimal: string): string => BigInt(decimal).toString(16);
 const decimal = (id: string): string => BigInt(`0x${id}`).toString();
@@ -132,6 +137,7 @@ export class EtcdEndpoint {
       raftAppliedIndex: BigInt(status.raftAppliedIndex),
       revision: BigInt(status.header.revision),
       dbSizeBytes: Number(status.dbSize),
+      dbInUseBytes: Number(status.dbSizeInUse),
       errors: status.errors,
     };
   }
@@ -186,6 +192,51 @@ export class EtcdEndpoint {
   async linearizableRead(key = "etcd-cluster/probe"): Promise<bigint> {
     const answer = await this.#client.kv.range({ key: Buffer.from(key) }, this.#bounded());
     return BigInt(answer.header.revision);
+  }
+
+  /** Number of keys that there were at a revision, as this member knows it. */
+  async keyCount(revision: bigint): Promise<number> {
+    const answer = await this.#client.kv.range(
+      {
+        key: everything,
+        range_end: everything,
+        count_only: true,
+        serializable: true,
+        revision: revision.toString(),
+      },
+      this.#bounded(),
+    );
+    return Number(answer.count);
+  }
+
+  /** A value as this member knows it. */
+  async read(key: string): Promise<string | undefined> {
+    const { kvs } = await this.#client.kv.range(
+      { key: Buffer.from(key), serializable: true },
+      this.#bounded(),
+    );
+    return kvs[0]?.value.toString();
+  }
+
+  /** Writes a value. */
+  async write(key: string, value: string): Promise<void> {
+    await this.#client.kv.put(
+      { key: Buffer.from(key), value: Buffer.from(value) },
+      this.#bounded(),
+    );
+  }
+
+  /** Drops what was overwritten or deleted before a revision, on all members; returns when this one is done. */
+  async compact(revision: bigint, milliseconds: number): Promise<void> {
+    await this.#client.kv.compact(
+      { revision: revision.toString(), physical: true },
+      this.#bounded(milliseconds),
+    );
+  }
+
+  /** Gives free space in the database back, on this member, which serves nobody meanwhile. */
+  async defragment(milliseconds: number): Promise<void> {
+    await this.#client.maintenance.defragment(this.#bounded(milliseconds));
   }
 
   /** Writes a value, reads it back through a quorum and removes it. Throws when what is read is not what was written. */

@@ -60,7 +60,7 @@ export class Gatherer {
   constructor(machine: Machine) {
     this.#machine = machine;
     this.#volumes = new VolumeFinder(machine.clients);
-    this.#rolls = new RollObserver(machine.bucket, this.memory, backupFacts);
+    this.#rolls = new RollObserver(machine.bucket, this.memory, () => backupFacts(machine.bucket));
   }
 
   /** What is to run here, and what runs; the desired state is asked for again only when etcd does not run, or it was changed here. */

@@ -61,6 +61,12 @@ export const paths = {
   restoringIntent: `${root}${dataDirectory}.restoring/etcd-cluster.intent`,
   /** Copies that are made and removed again. */
   scratch: `${root}${volumeMount}/scratch`,
+  /** Work of upkeep on the volume: a snapshot on its way into the bucket, and a backup that is being tried. */
+  upkeep: `${root}${volumeMount}/upkeep`,
+  /** Held by whoever takes a backup. */
+  backupLock: `${root}/run/etcd-cluster/backup.lock`,
+  /** What upkeep did last, for `status` and for its own next run. */
+  upkeepState: `${root}/run/etcd-cluster/upkeep.json`,
   /** etcd's own folder; its write-ahead log tells data from a blank disk. */
   writeAheadLog: `${root}${dataDirectory}/member/wal`,
 } as const;

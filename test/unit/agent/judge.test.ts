@@ -15,6 +15,7 @@ function status(id: string, changes: Partial<MemberStatus> = {}): MemberStatus {
     raftAppliedIndex: 5000n,
     revision: 10n,
     dbSizeBytes: 20480,
+    dbInUseBytes: 16384,
     errors: [],
     ...changes,
   };
