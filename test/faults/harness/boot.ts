@@ -49,7 +49,8 @@ async function measureBareBoot(region: string, like: Member): Promise<number> {
   try {
     await waitFor("a bare machine to have booted", 120, async () => {
       const root = (await labMachines()).find((machine) => machine.id === id)?.rootFolder;
-      return root !== undefined && existsSync(join(root, "var/lib/cloud/instance/boot-finished"))
+      // Not var/lib/cloud/instance: a link that leads out of the machine when it is followed from the host.
+      return root !== undefined && existsSync(join(root, "var/lib/cloud/data/result.json"))
         ? true
         : undefined;
     });
