@@ -173,6 +173,7 @@ test("FAULT= names a line or the family of its first words", () => {
   assert.equal(isWanted("process-leader", "process"), true);
   assert.equal(isWanted("process-leader", "process-leader"), true);
   assert.equal(isWanted("process-leader", "proc"), false);
+  assert.equal(isWanted("process-leader", "zone,process"), true);
   assert.equal(isWanted("process-leader", ""), true);
 });
 

@@ -60,9 +60,12 @@ export interface Outcome {
 
 const wanted = process.env["FAULT"] ?? "";
 
-/** Whether FAULT= means a line: its name, or the words that it begins with. */
+/** Whether FAULT= means a line: its name, or the words that it begins with; several of them with commas. */
 export function isWanted(name: string, filter: string = wanted): boolean {
-  return filter === "" || name === filter || name.startsWith(`${filter}-`);
+  return (
+    filter === "" ||
+    filter.split(",").some((each) => name === each || name.startsWith(`${each}-`))
+  );
 }
 
 const results: Result[] = [];
