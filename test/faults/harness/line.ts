@@ -63,8 +63,7 @@ const wanted = process.env["FAULT"] ?? "";
 /** Whether FAULT= means a line: its name, or the words that it begins with; several of them with commas. */
 export function isWanted(name: string, filter: string = wanted): boolean {
   return (
-    filter === "" ||
-    filter.split(",").some((each) => name === each || name.startsWith(`${each}-`))
+    filter === "" || filter.split(",").some((each) => name === each || name.startsWith(`${each}-`))
   );
 }
 
