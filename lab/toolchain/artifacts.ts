@@ -1,12 +1,16 @@
-import { chmodSync, copyFileSync, mkdirSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
-import { cacheEntry, contentKey } from "./cacheEntry.ts";
+import { cacheEntry, cachePath, contentKey } from "./cacheEntry.ts";
 import { goBuild, moduleFiles, repository } from "./engine.ts";
 import type { Log } from "./progress.ts";
 
 /** The etcd versions that the lab can build, by the module under tools/ that pins each. */
-export const etcdModules = { "3.6.14": "etcd-3.6" } as const;
+export const etcdModules = {
+  "3.5.35": "etcd-3.5",
+  "3.6.14": "etcd-3.6",
+  "3.7.3": "etcd-3.7",
+} as const;
 
 /** A version of etcd that the lab can build. */
 export type EtcdVersion = keyof typeof etcdModules;
@@ -26,14 +30,28 @@ async function pack(folder: string, root: string, output: string): Promise<void>
   ]);
 }
 
+function etcdKey(version: EtcdVersion): string {
+  return contentKey([...moduleFiles(etcdModules[version]), version, "layout 1"]);
+}
+
+/** Where an entry of `ensureEtcd` has the programs. */
+export function etcdPrograms(entry: string, version: EtcdVersion): string {
+  return join(entry, `etcd-v${version}-linux-amd64`);
+}
+
+/** The programs of a version that has been built before. */
+export function builtEtcd(version: EtcdVersion): string | undefined {
+  const entry = cachePath(`etcd-${version}`, etcdKey(version));
+  return existsSync(entry) ? etcdPrograms(entry, version) : undefined;
+}
+
 /**
  * etcd, etcdctl and etcdutl in the layout of a release: `etcd-vX-linux-amd64/…` in `etcd.tar.gz`,
  * and unpacked beside it for the lab's own use.
  */
 export async function ensureEtcd(version: EtcdVersion, log: Log): Promise<string> {
   const module = etcdModules[version];
-  const key = contentKey([...moduleFiles(module), version, "layout 1"]);
-  return cacheEntry(`etcd-${version}`, key, log, async (folder, logFile) => {
+  return cacheEntry(`etcd-${version}`, etcdKey(version), log, async (folder, logFile) => {
     const root = `etcd-v${version}-linux-amd64`;
     mkdirSync(join(folder, root));
     for (const [name, path] of programs) {
@@ -41,6 +59,17 @@ export async function ensureEtcd(version: EtcdVersion, log: Log): Promise<string
     }
     await pack(folder, root, join(folder, "etcd.tar.gz"));
   });
+}
+
+/** etcd's own tool that prints a write-ahead log. It comes with the sources of 3.6 only; the format is the same in 3.5 and 3.7. */
+export async function ensureDumpLogs(log: Log): Promise<string> {
+  const module = "etcd-dump-logs";
+  const key = contentKey([...moduleFiles(module), "layout 1"]);
+  const entry = await cacheEntry(module, key, log, async (folder, logFile) => {
+    const path = "go.etcd.io/etcd/v3/tools/etcd-dump-logs";
+    await goBuild(module, path, join(folder, module), logFile, ["-ldflags", "-s -w"]);
+  });
+  return join(entry, module);
 }
 
 /** The Node runtime that machines get, in the layout of a release, without npm and headers. */

@@ -29,6 +29,11 @@ function endOf(logFile: string): string {
   return lines.join("") === "" ? "" : `, which ends:\n  ${lines.join("\n  ")}`;
 }
 
+/** Where an entry of the cache is, or would be. */
+export function cachePath(name: string, key: string): string {
+  return join(cache, `${name}-${key}`);
+}
+
 /**
  * A folder in the cache, named after its content's key: built once, never changed. It is built beside its
  * place and renamed into it, so that a killed build leaves nothing that looks finished.
@@ -41,7 +46,7 @@ export async function cacheEntry(
   log: Log,
   build: (folder: string, logFile: string) => Promise<void>,
 ): Promise<string> {
-  const path = join(cache, `${name}-${key}`);
+  const path = cachePath(name, key);
   if (existsSync(path)) return path;
   mkdirSync(join(cache, "logs"), { recursive: true });
   const folder = mkdtempSync(join(cache, `.${name}-`));

@@ -21,6 +21,9 @@ class Reader {
       return undefined;
     }
     const tag = Number(this.uint64());
+    if (tag < 8 || tag > 0xffffffff) {
+      throw new MalformedMessage("a field without a number");
+    }
     return { field: tag >>> 3, wire: tag & 7 };
   }
 
@@ -206,9 +209,18 @@ export interface HardState {
   readonly commit: bigint;
 }
 
-/** Reads a `raftpb.HardState`. */
+/** Reads a `raftpb.HardState`. Other fields than its own are refused: a record's checksum does not cover its type. */
 export function parseHardState(bytes: Buffer): HardState {
-  const [term = 0n, vote = 0n, commit = 0n] = numbers(bytes, 1, 2, 3);
+  const values = [0n, 0n, 0n];
+  const reader = new Reader(bytes);
+  for (let tag = reader.next(); tag !== undefined; tag = reader.next()) {
+    if (tag.field > values.length) {
+      throw new MalformedMessage("something else than a hard state");
+    }
+    expect(tag.wire, 0);
+    values[tag.field - 1] = reader.uint64();
+  }
+  const [term = 0n, vote = 0n, commit = 0n] = values;
   return { term, vote, commit };
 }
 

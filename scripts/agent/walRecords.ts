@@ -100,10 +100,15 @@ async function walkSegment(
     });
     for (;;) {
       const head = window.loaded(offset, 8) ?? (await window.bytes(offset, 8));
-      const frame = head.length < 8 ? { length: 0, padding: 0 } : frameOf(head.readBigUInt64LE());
+      const frame = head.length < 8 ? undefined : frameOf(head.readBigUInt64LE());
+      if (frame === undefined || frame === "none") {
+        return stop(await endOfSegment(window, offset, 8, last, undefined));
+      }
+      if (frame === "malformed") {
+        return stop({ kind: "damage", reason: "a record's length cannot be" });
+      }
       const size = 8 + frame.length + frame.padding;
-      const whole = frame.length > 0 && size <= window.size - offset && size <= largestRecord;
-      if (!whole) {
+      if (size > window.size - offset || size > largestRecord) {
         return stop(await endOfSegment(window, offset, size, last, undefined));
       }
       const body =

@@ -51,7 +51,7 @@ export class LogState {
         this.#addEntry(parseEntry(record.data));
         return;
       case recordTypes.state:
-        this.hard = parseHardState(record.data);
+        this.#addHardState(parseHardState(record.data));
         return;
       case recordTypes.crc:
         return;
@@ -102,27 +102,26 @@ export class LogState {
     }
   }
 
+  #addHardState(hard: HardState): void {
+    if (hard.term < this.hard.term || hard.term === 0n) {
+      throw new LogDamage(`a hard state of term ${hard.term} follows one of ${this.hard.term}`);
+    }
+    this.hard = hard;
+  }
+
   #addEntry(entry: Entry): void {
-    if (entry.index > this.index + 1n) {
-      throw new LogDamage(`entry ${entry.index} follows entry ${this.index}`);
+    const { term, index } = entry;
+    if (index === 0n || term === 0n || index > this.index + 1n) {
+      throw new LogDamage(`entry ${index} of term ${term} follows entry ${this.index}`);
     }
+    const changes = changesOf(entry);
     // An entry at or below the last one replaces it and all that follow: they were never committed.
-    this.#dropFrom(entry.index);
-    this.index = entry.index;
-    if (this.term !== entry.term || this.#runs.length === 0) {
-      this.#runs.push({ first: entry.index, term: entry.term });
+    this.#dropFrom(index);
+    this.index = index;
+    if (this.term !== term || this.#runs.length === 0) {
+      this.#runs.push({ first: index, term });
     }
-    if (entry.type === entryTypes.confChange || entry.type === entryTypes.confChangeV2) {
-      for (const change of parseChanges(entry.type, entry.data)) {
-        this.#changes.push({
-          ...change,
-          context: Buffer.from(change.context),
-          index: entry.index,
-        });
-      }
-    } else if (entry.type !== entryTypes.normal) {
-      throw new LogDamage(`entry ${entry.index} is of the unknown type ${entry.type}`);
-    }
+    this.#changes.push(...changes);
   }
 
   #addSnapshot(bytes: Buffer): void {
@@ -156,4 +155,20 @@ export class LogState {
     this.#runs = this.#runs.filter((run) => run.first < index);
     this.#changes = this.#changes.filter((change) => change.index < index);
   }
+}
+
+/** What an entry does to the configuration. */
+function changesOf({ type, index, data }: Entry): PlacedChange[] {
+  if (type === entryTypes.normal) {
+    return [];
+  }
+  if (type !== entryTypes.confChange && type !== entryTypes.confChangeV2) {
+    throw new LogDamage(`entry ${index} is of the unknown type ${type}`);
+  }
+  const changes = parseChanges(type, data);
+  if (changes.length === 0 || changes.some((change) => change.node === 0n)) {
+    throw new LogDamage(`entry ${index} changes the configuration of nobody`);
+  }
+  // The data is a view on a buffer that moves on.
+  return changes.map((change) => ({ ...change, context: Buffer.from(change.context), index }));
 }

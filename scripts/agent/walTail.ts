@@ -99,13 +99,11 @@ async function holdsRecord(window: Window, from: number, to: number): Promise<bo
     if (head[8] !== 0x08 || head[10] !== 0x10) {
       continue;
     }
-    const { length, padding } = frameOf(head.readBigUInt64LE());
-    const plausible =
-      length > 4 &&
-      8 + length + padding <= window.size - at &&
-      padding === (8 - (length % 8)) % 8 &&
-      (head[7] === 0) === (padding === 0);
-    if (plausible && isRecord(await window.bytes(at + 8, length))) {
+    const frame = frameOf(head.readBigUInt64LE());
+    if (typeof frame === "string" || 8 + frame.length + frame.padding > window.size - at) {
+      continue;
+    }
+    if (isRecord(await window.bytes(at + 8, frame.length))) {
       return true;
     }
   }

@@ -2,10 +2,24 @@ import type { FileHandle } from "node:fs/promises";
 
 const chunkSize = 2 ** 20;
 
-/** The length word: the lower 56 bits are the record's length; the padding is in the upper byte when that is negative. */
-export function frameOf(word: bigint): { length: number; padding: number } {
+/** How long a record is, and how many bytes fill it up to a multiple of eight. */
+export interface FrameSize {
+  readonly length: number;
+  readonly padding: number;
+}
+
+/**
+ * Reads a length word: the lower 56 bits are the record's length, the upper byte says the padding if there is any. None stands in space
+ * that is not used.
+ */
+export function frameOf(word: bigint): FrameSize | "none" | "malformed" {
+  if (word === 0n) {
+    return "none";
+  }
   const length = Number(word & 0xff_ffff_ffff_ffffn);
-  return { length, padding: word >> 63n === 1n ? Number((word >> 56n) & 7n) : 0 };
+  const padding = (8 - (length % 8)) % 8;
+  const upper = padding === 0 ? 0 : 0x80 | padding;
+  return length > 0 && Number(word >> 56n) === upper ? { length, padding } : "malformed";
 }
 
 /** Reads a file forwards through one buffer. */
