@@ -16,7 +16,9 @@ const effects = [
   "formFirst:intent",
   "formFirst:join",
   "formFirst:marker",
-  "start:release",
+  "start:artifacts",
+  "start:settings",
+  "start:etcd",
 ] as const;
 
 /** How long one member stays behind the others. */

@@ -22,8 +22,14 @@ const effects = [
   "setAside:stop",
   "setAside:rename",
   "restore:format",
+  "restore:fetch",
+  "restore:restore",
   "restore:intent",
-  "start:release",
+  "restore:join",
+  "restore:marker",
+  "restore:rename",
+  "start:settings",
+  "start:etcd",
 ] as const;
 
 /** Longest way back with every agent dying again and again. */
