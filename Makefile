@@ -12,7 +12,7 @@ node_modules/.package-lock.json: package-lock.json
 	@npm ci --no-audit --no-fund --loglevel=error >&2
 	@touch $@
 
-.PHONY: help up down env status verify etcdctl ssh logs fault recover test test-quick test-crash test-faults clean preflight
+.PHONY: help up down env status verify etcdctl ssh logs fault recover restore test test-quick test-crash test-faults clean preflight
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -49,6 +49,9 @@ fault: node_modules/.package-lock.json ## break something on purpose: make fault
 
 recover: node_modules/.package-lock.json ## after a killed `pulumi up`: dead lock and orphans; ARGS=--apply acts
 	@$(LAB) operator recover-state
+
+restore: node_modules/.package-lock.json ## the next generation by hand: a dry run; ARGS="--confirm NAME" acts, see docs/membership.md
+	@$(LAB) operator restore
 
 test: ## what CI runs; ends with "N passed, N failed"
 	@bash scripts/build/test.sh

@@ -1,6 +1,7 @@
 import { bootLoop } from "./boot";
 import { bootstrap } from "./bootstrap";
 import { bounded } from "./deadline";
+import { operatorRestore } from "./operatorRestore";
 import { reasonOf, say } from "./say";
 import { status } from "./status";
 import { verifyMember } from "./verifyMember";
@@ -15,6 +16,7 @@ import { verifyMember } from "./verifyMember";
 const usage = `etcd-agent boot
 etcd-agent bootstrap --config SHA256 --timeout-seconds N
 etcd-agent verify --timeout-seconds N
+etcd-agent restore [--copy NAME] [--fenced m2,m3] [--timeout-seconds N] [--confirm CLUSTER]
 etcd-agent status`;
 
 class UsageError extends Error {}
@@ -24,6 +26,20 @@ function options<Name extends string>(
   args: readonly string[],
   rules: Readonly<Record<Name, RegExp>>,
 ): Record<Name, string> {
+  const values = given(args, rules);
+  for (const name of Object.keys(rules)) {
+    if (!(name in values)) {
+      throw new UsageError(`--${name} is missing`);
+    }
+  }
+  return values as Record<Name, string>;
+}
+
+/** Some of these options, each once, each with a value. */
+function given<Name extends string>(
+  args: readonly string[],
+  rules: Readonly<Record<Name, RegExp>>,
+): Partial<Record<Name, string>> {
   const values: Partial<Record<string, string>> = {};
   for (let at = 0; at < args.length; at += 2) {
     const name = args[at]?.replace(/^--/, "") ?? "";
@@ -34,12 +50,7 @@ function options<Name extends string>(
     }
     values[name] = value;
   }
-  for (const name of Object.keys(rules)) {
-    if (!(name in values)) {
-      throw new UsageError(`--${name} is missing`);
-    }
-  }
-  return values as Record<Name, string>;
+  return values;
 }
 
 const seconds = /^[1-9][0-9]{0,4}$/;
@@ -53,14 +64,16 @@ async function command(name: string | undefined, args: readonly string[]): Promi
       options(args, {});
       return bootLoop();
     case "bootstrap": {
-      const given = options(args, { config: /^[0-9a-f]{64}$/, "timeout-seconds": seconds });
-      const limit = Number(given["timeout-seconds"]);
-      return bounded(limit + graceSeconds, "bootstrap", bootstrap(given.config, limit));
+      const wish = options(args, { config: /^[0-9a-f]{64}$/, "timeout-seconds": seconds });
+      const limit = Number(wish["timeout-seconds"]);
+      return bounded(limit + graceSeconds, "bootstrap", bootstrap(wish.config, limit));
     }
     case "verify": {
       const limit = Number(options(args, { "timeout-seconds": seconds })["timeout-seconds"]);
       return bounded(limit + graceSeconds, "verify", verifyMember(limit));
     }
+    case "restore":
+      return restore(args);
     case "status":
       options(args, {});
       return bounded(graceSeconds, "status", status());
@@ -68,6 +81,29 @@ async function command(name: string | undefined, args: readonly string[]): Promi
     default:
       throw new UsageError(`${name ?? "nothing"} is not a command`);
   }
+}
+
+/** Beyond the roll call: a copy has to be made, put in the bucket, fetched and tried. */
+const restoreGraceSeconds = 1800;
+
+async function restore(args: readonly string[]): Promise<unknown> {
+  const wish = given(args, {
+    copy: /^[A-Za-z0-9/.-]{1,300}$/,
+    confirm: /^[a-z][a-z0-9-]{0,23}$/,
+    fenced: /^m[1-9][0-9]?(,m[1-9][0-9]?)*$/,
+    "timeout-seconds": seconds,
+  });
+  const limit = Number(wish["timeout-seconds"] ?? 120);
+  return bounded(
+    limit + restoreGraceSeconds,
+    "restore",
+    operatorRestore({
+      copy: wish.copy,
+      confirm: wish.confirm,
+      fenced: wish.fenced?.split(",") ?? [],
+      timeoutSeconds: limit,
+    }),
+  );
 }
 
 async function main(): Promise<number> {
