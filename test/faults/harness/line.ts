@@ -122,6 +122,7 @@ export function line(definition: Line): void {
     try {
       await runLine(definition, lab, writer, context);
     } catch (error) {
+      context.diagnostic(lastWords(writer));
       context.diagnostic(await lab.statusText().catch(() => ""));
       throw error;
     } finally {
@@ -129,6 +130,15 @@ export function line(definition: Line): void {
       await lab.heal();
     }
   });
+}
+
+/** What the writer saw last, for the message of a failure: why puts failed, and what was wrong with the members. */
+function lastWords(writer: WriterProcess): string {
+  const lines = writer.journal.read();
+  const reasons = lines.filter((each) => each.kind === "unknown").map(({ why }) => why);
+  const looks = lines.filter((each) => each.kind === "health").map(({ why }) => why || "healthy");
+  const latest = (each: readonly string[]): string[] => [...new Set(each.slice(-60))].slice(-8);
+  return JSON.stringify({ puts: latest(reasons), looks: latest(looks) }, undefined, 1);
 }
 
 async function runLine(

@@ -5,6 +5,7 @@ import { waitFor } from "../../lab/support.ts";
 import { aroundEach, Deaths } from "../harness/deaths.ts";
 import { line } from "../harness/line.ts";
 import { now } from "../writer/clock.ts";
+import { ownRevision } from "./volumes.ts";
 
 /** What a member does on its way through a roll call into the next generation (scripts/agent), in this order. */
 const effects = [
@@ -58,7 +59,7 @@ export function rollCallLines(): void {
             cluster.region,
           );
           const inEffectAt = now();
-          const survived = await writer.ownRevision(survivor.address);
+          const survived = await ownRevision(writer, survivor.address);
           const newest = (await cluster.bucketView().backups()).at(-1)?.revision ?? 0n;
           await waitFor("writes in the next generation", interruptedSeconds, () => {
             const ids = writer.journal.read().filter((each) => each.kind === "ack");

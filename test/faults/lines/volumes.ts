@@ -53,11 +53,19 @@ async function destroyAllBut(
   const at = now();
   await destroyVolumes(doomed, cluster.region);
   const inEffectAt = now();
-  const own = await writer.ownRevision(survivor.address);
+  const own = await ownRevision(writer, survivor.address);
   const newest = (await cluster.bucketView().backups()).at(-1)?.revision ?? 0n;
   note("revision of the survivor", String(own));
   note("revision of the newest backup", String(newest));
   return { at, inEffectAt, broken: true, survived: own > newest ? own : newest };
+}
+
+/** It may need a moment: a client that was connected to somebody else must find its way first. */
+export async function ownRevision(writer: Stage["writer"], address: string): Promise<bigint> {
+  const { value } = await waitFor("the survivor's own revision", 15, () =>
+    writer.ownRevision(address),
+  );
+  return value;
 }
 
 function majority(survivorRole: "leader" | "follower"): void {
@@ -152,7 +160,7 @@ function acknowledgementGate(): void {
       await waitForAcknowledgement(writer, held);
       const at = now();
       const doomed = destroyVolumes([leader, other], cluster.region);
-      const known = await writer.ownRevision(keeper.address);
+      const known = await ownRevision(writer, keeper.address);
       await doomed;
       const inEffectAt = now();
       const highest = highestRevision(writer.journal.read());
