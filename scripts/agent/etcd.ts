@@ -85,7 +85,7 @@ export interface MemberList {
 /** A raised alarm. */
 export interface Alarm {
   readonly memberId: string;
-  /** As etcd's API names it: `NoSpace`, `Corrupt`. */
+  /** As etcd's API names it: `Nospace`, `Corrupt`. */
   readonly kind: string;
 }
 

@@ -1,0 +1,133 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+
+import { z } from "zod";
+
+import { gently } from "./backupSnapshot";
+import { until } from "./deadline";
+import { must } from "./run";
+
+/**
+ * An etcd for the restore drill: without a network, its sockets are files in its folder, nothing it writes is synced, and it stands behind
+ * everything else of the machine. It ends with the process that started it.
+ */
+
+/** Seconds until a restored database of the largest size serves. */
+const startSeconds = 300;
+
+/** Seconds for one question; a hash of all keys takes its time. */
+const askSeconds = 120;
+
+/** Name of the scratch member. */
+export const drillMember = "drill";
+
+/** Where it says that its peers would find it. */
+export const drillPeerUrl = "unix://peer.sock";
+
+/** What a restored etcd answers. */
+export interface Restored {
+  /** Number of keys at the backup's revision. */
+  readonly keys: number;
+  /** Hash of all keys at that revision, and up to where the history is compacted. */
+  readonly hash: string;
+  readonly compactRevision: string;
+}
+
+const count = z.object({ count: z.int().min(0).default(0) });
+const hashes = z
+  .array(
+    z.object({
+      HashKV: z.object({
+        hash: z.int().min(0).default(0),
+        compact_revision: z.int().default(0),
+      }),
+    }),
+  )
+  .length(1);
+
+/** Starts etcd on a restored data directory, asks it about a revision, and stops it. */
+export async function askRestored(
+  folder: string,
+  dataDirectory: string,
+  etcdFolder: string,
+  revision: number,
+): Promise<Restored> {
+  const said: Buffer[] = [];
+  const child = start(folder, dataDirectory, etcdFolder);
+  child.stderr?.on("data", (chunk: Buffer) => {
+    said.push(chunk);
+    // The last lines say why it ended.
+    if (said.length > 50) said.shift();
+  });
+  const ended = new Promise<never>((_, reject) => {
+    child.on("error", reject);
+    child.on("exit", (code, signal) => {
+      const reason = Buffer.concat(said).toString().trim().split("\n").slice(-3).join("; ");
+      reject(new Error(`etcd ended with ${code ?? signal ?? "?"}: ${reason.slice(-1000)}`));
+    });
+  });
+  try {
+    return await Promise.race([ask(folder, etcdFolder, revision), ended]);
+  } finally {
+    ended.catch(() => undefined);
+    await stop(child);
+  }
+}
+
+async function ask(folder: string, etcdFolder: string, revision: number): Promise<Restored> {
+  const etcdctl = async (...args: readonly string[]): Promise<string> =>
+    must(
+      join(etcdFolder, "etcdctl"),
+      [
+        ...["--endpoints", `unix://${join(folder, "client.sock")}`],
+        ...["--command-timeout", `${askSeconds}s`, "--write-out", "json"],
+        ...args,
+      ],
+      { timeoutSeconds: askSeconds + 10 },
+    );
+  await until(startSeconds, async () => etcdctl("endpoint", "status"));
+  // Alarms travel in snapshots, and a CORRUPT one would refuse every read.
+  await etcdctl("alarm", "disarm");
+  const at = String(revision);
+  const [{ count: keys }, [found]] = [
+    count.parse(
+      JSON.parse(
+        await etcdctl(...["get", "", "--prefix", "--count-only", "--consistency=s"], "--rev", at),
+      ),
+    ),
+    hashes.parse(JSON.parse(await etcdctl("endpoint", "hashkv", "--rev", at))),
+  ];
+  if (found === undefined) {
+    throw new Error("etcdctl printed no hash");
+  }
+  const { hash, compact_revision: compacted } = found.HashKV;
+  return { keys, hash: String(hash), compactRevision: String(compacted) };
+}
+
+function start(folder: string, dataDirectory: string, etcdFolder: string): ChildProcess {
+  const [first, ...rest] = gently;
+  return spawn(
+    first,
+    [
+      ...[...rest, "unshare", "--net", "--", "setpriv", "--pdeathsig", "KILL", "--"],
+      ...[join(etcdFolder, "etcd"), "--name", drillMember, "--data-dir", dataDirectory],
+      ...["--listen-client-urls", "unix://client.sock"],
+      ...["--advertise-client-urls", "unix://client.sock"],
+      ...["--listen-peer-urls", drillPeerUrl, "--initial-advertise-peer-urls", drillPeerUrl],
+      ...["--initial-cluster", `${drillMember}=${drillPeerUrl}`],
+      ...["--quota-backend-bytes", "-1", "--unsafe-no-fsync", "--log-level", "warn"],
+    ],
+    { cwd: folder, env: { PATH: process.env["PATH"] }, stdio: ["ignore", "ignore", "pipe"] },
+  );
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) {
+    return;
+  }
+  const exit = once(child, "exit");
+  // There is nothing in it that anybody wants.
+  child.kill("SIGKILL");
+  await exit;
+}
