@@ -99,13 +99,10 @@ export class EtcdProcesses {
 
   /** Waits until a member has a leader. */
   async serving(member: Member): Promise<void> {
-    const end = performance.now() + 20_000;
-    for (;;) {
-      const answer = await fetch(`${member.clientUrl}/health`).catch(() => undefined);
-      if (answer?.ok === true) return;
-      if (performance.now() > end) throw new Error(`${member.name} does not serve`);
-      await sleep(50);
-    }
+    await this.#waitFor(`${member.name} to serve`, async () => {
+      const answer = await fetch(`${member.clientUrl}/health`);
+      return answer.ok ? true : undefined;
+    });
   }
 
   /** Sends a signal and waits for the end. */
@@ -144,16 +141,83 @@ export class EtcdProcesses {
     return stdout;
   }
 
+  /** The member that leads; waits for an election. */
+  async leading(members: readonly Member[]): Promise<Member> {
+    return this.#waitFor("a leader", async () => {
+      for (const member of members) {
+        const { id, leader } = await this.#status(member);
+        if (id === leader) return member;
+      }
+      return undefined;
+    });
+  }
+
+  /** Waits until a member has applied what another has. */
+  async caughtUp(member: Member, to: Member): Promise<void> {
+    await this.#waitFor(`${member.name} to catch up`, async () => {
+      const [own, other] = await Promise.all([this.#status(member), this.#status(to)]);
+      return own.applied >= other.applied ? true : undefined;
+    });
+  }
+
+  async #status(member: Member): Promise<{ id: string; leader: string; applied: bigint }> {
+    const answer = (await this.#call(member, "maintenance/status", {})) as {
+      header: { member_id: string };
+      leader?: string;
+      raftAppliedIndex?: string;
+    };
+    return {
+      id: answer.header.member_id,
+      leader: answer.leader ?? "0",
+      applied: BigInt(answer.raftAppliedIndex ?? 0),
+    };
+  }
+
+  async #waitFor<T>(what: string, attempt: () => Promise<T | undefined>): Promise<T> {
+    const end = performance.now() + 20_000;
+    for (;;) {
+      const found = await attempt().catch(() => undefined);
+      if (found !== undefined) return found;
+      if (performance.now() > end) throw new Error(`waited 20 s for ${what}`);
+      await sleep(50);
+    }
+  }
+
+  /** Raises or disarms an alarm of any id, which etcdctl cannot. */
+  async alarm(
+    member: Member,
+    action: "ACTIVATE" | "DEACTIVATE",
+    memberID: string,
+    alarm: string,
+  ): Promise<void> {
+    await this.#call(member, "maintenance/alarm", { action, memberID, alarm });
+  }
+
   /** Writes through etcd's JSON gateway, which needs no process per write. */
   async put(member: Member, key: string, value: string, signal?: AbortSignal): Promise<bigint> {
     const base64 = (text: string): string => Buffer.from(text).toString("base64");
-    const answer = await fetch(`${member.clientUrl}/v3/kv/put`, {
+    const answer = await this.#call(
+      member,
+      "kv/put",
+      { key: base64(key), value: base64(value) },
+      signal,
+    );
+    return BigInt((answer as { header: { revision: string } }).header.revision);
+  }
+
+  async #call(
+    member: Member,
+    method: string,
+    body: object,
+    signal?: AbortSignal,
+  ): Promise<unknown> {
+    const answer = await fetch(`${member.clientUrl}/v3/${method}`, {
       method: "POST",
-      body: JSON.stringify({ key: base64(key), value: base64(value) }),
+      body: JSON.stringify(body),
       ...(signal === undefined ? {} : { signal }),
     });
-    const body = (await answer.json()) as { header?: { revision: string }; message?: string };
-    if (body.header === undefined) throw new Error(body.message ?? `put: ${answer.status}`);
-    return BigInt(body.header.revision);
+    const content = (await answer.json()) as { message?: string; error?: string };
+    if (!answer.ok) throw new Error(content.message ?? content.error ?? `${answer.status}`);
+    return content;
   }
 }

@@ -1,7 +1,6 @@
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import {
@@ -110,19 +109,19 @@ async function record(version: EtcdVersion, folder: string): Promise<void> {
       const member = await etcd.member(name);
       await etcd.etcdctl(a, "member", "add", name, "--learner", `--peer-urls=${member.peerUrl}`);
       etcd.start(member, [...existing, member], "existing", options);
-      await sleep(2000);
+      await etcd.caughtUp(member, a);
       return member;
     };
     const d = await join("d", [a, b, c]);
     await etcd.etcdctl(a, "member", "promote", await idOf("d"));
     await etcd.etcdctl(a, "member", "remove", await idOf("c"));
     await etcd.exit(c);
-    await write(await leading(etcd, [a, b, d]), 100, 20);
+    await write(await etcd.leading([a, b, d]), 100, 20);
     const e = await join("e", [a, b, d]);
-    await write(await leading(etcd, [a, b, d]), 200, 15);
+    await write(await etcd.leading([a, b, d]), 200, 15);
 
     // The leader alone accepts what nobody else gets; the others go on without it, and it has to give that up.
-    const leader = await leading(etcd, [a, b, d]);
+    const leader = await etcd.leading([a, b, d]);
     const others = [a, b, d].filter((each) => each !== leader);
     const [next] = others;
     if (next === undefined) throw new Error("no other member");
@@ -134,7 +133,7 @@ async function record(version: EtcdVersion, folder: string): Promise<void> {
     await etcd.stop(leader, "SIGKILL");
     for (const other of [...others, e]) etcd.start(other, [a, b, d, e], "existing", options);
     await etcd.serving(next);
-    await write(await leading(etcd, others), 300, 8);
+    await write(await etcd.leading(others), 300, 8);
     etcd.start(leader, [a, b, d, e], "existing", options);
     await etcd.serving(leader);
     await write(next, 400, 3);
@@ -152,22 +151,6 @@ async function record(version: EtcdVersion, folder: string): Promise<void> {
   } finally {
     await etcd.end();
   }
-}
-
-/** The member that leads; waits for an election. */
-async function leading(etcd: EtcdProcesses, members: readonly Member[]): Promise<Member> {
-  const end = performance.now() + 20_000;
-  while (performance.now() < end) {
-    for (const member of members) {
-      const answer = await etcd.etcdctl(member, "endpoint", "status", "-w", "json");
-      const [status] = JSON.parse(answer) as {
-        Status: { header: { member_id: number }; leader: number };
-      }[];
-      if (status?.Status.header.member_id === status?.Status.leader) return member;
-    }
-    await sleep(200);
-  }
-  throw new Error("nobody leads");
 }
 
 const scratch = mkdtempSync(join(tmpdir(), "etcd-wal-"));
