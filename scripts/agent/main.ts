@@ -1,9 +1,12 @@
+import { reasonPattern, takeBackup } from "./backup";
 import { bootLoop } from "./boot";
 import { bootstrap } from "./bootstrap";
 import { bounded } from "./deadline";
+import { thisMachine } from "./machine";
 import { operatorRestore } from "./operatorRestore";
 import { reasonOf, say } from "./say";
 import { status } from "./status";
+import { upkeep } from "./upkeep";
 import { verifyMember } from "./verifyMember";
 
 /**
@@ -17,7 +20,9 @@ const usage = `etcd-agent boot
 etcd-agent bootstrap --config SHA256 --timeout-seconds N
 etcd-agent verify --timeout-seconds N
 etcd-agent restore [--copy NAME] [--fenced m2,m3] [--timeout-seconds N] [--confirm CLUSTER]
-etcd-agent status`;
+etcd-agent status
+etcd-agent backup --reason WORD
+etcd-agent upkeep`;
 
 class UsageError extends Error {}
 
@@ -58,6 +63,10 @@ const seconds = /^[1-9][0-9]{0,4}$/;
 /** Beyond its own deadlines, for a call that hangs below them. */
 const graceSeconds = 15;
 
+/** For the largest database; and for a restore drill with it. */
+const backupSeconds = 1800;
+const upkeepSeconds = 3500;
+
 async function command(name: string | undefined, args: readonly string[]): Promise<unknown> {
   switch (name) {
     case "boot":
@@ -77,6 +86,13 @@ async function command(name: string | undefined, args: readonly string[]): Promi
     case "status":
       options(args, {});
       return bounded(graceSeconds, "status", status());
+    case "backup": {
+      const { reason } = options(args, { reason: reasonPattern });
+      return bounded(backupSeconds, "backup", takeBackup(await thisMachine(), reason));
+    }
+    case "upkeep":
+      options(args, {});
+      return bounded(upkeepSeconds, "upkeep", upkeep());
     case undefined:
     default:
       throw new UsageError(`${name ?? "nothing"} is not a command`);

@@ -1,0 +1,238 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { backupDue, takeBackup } from "./backup";
+import type { Backup } from "./backupKey";
+import { markExpendable } from "./backupStore";
+import { budgetAction, type BudgetMember } from "./budget";
+import { keepBudget } from "./budgetAct";
+import { quotaOf } from "./backupSnapshot";
+import { holdDrill } from "./drill";
+import { drillDue, drillOk, type DrillResult } from "./drillResult";
+import { agentTls, EtcdEndpoint, type ClientTls } from "./etcd";
+import { approvedState, thisMachine, type Machine } from "./machine";
+import { publish } from "./metrics";
+import { reasonOf, say } from "./say";
+import { readUpkeepState, writeUpkeepState, type UpkeepState } from "./upkeepState";
+import { lookAround, metricFacts, openGeneration, type UpkeepView } from "./upkeepView";
+
+/** Milliseconds between two calls to CloudWatch while something takes long. */
+const publishMs = 60_000;
+
+/** Milliseconds for etcd's answers in a drill. */
+const drillAskMs = 120_000;
+
+/** What a run did. */
+export interface Upkeep {
+  readonly member: string;
+  /** What was done, in words. */
+  readonly done: readonly string[];
+  /** What went wrong, by what was being done. It is tried again in the next run. */
+  readonly problems: Readonly<Record<string, string>>;
+}
+
+/**
+ * What etcd-upkeep.timer runs every minute: metrics, a backup if one is due, the disk's budget, a restore drill if one is due. Each part
+ * can fail without touching the others, and none ever stops or starts etcd.
+ */
+export async function upkeep(machine?: Machine): Promise<Upkeep> {
+  const run = new Run(machine ?? (await thisMachine()), await readUpkeepState());
+  return run.all();
+}
+
+class Run {
+  readonly #machine: Machine;
+  readonly #done: string[] = [];
+  readonly #problems: Record<string, string> = {};
+  #state: UpkeepState;
+  #newest: Backup | undefined;
+
+  constructor(machine: Machine, state: UpkeepState) {
+    this.#machine = machine;
+    this.#state = { ...state, newestSeen: { ...state.newestSeen } };
+  }
+
+  async all(): Promise<Upkeep> {
+    const view = await this.#look();
+    await this.#part("metrics", () => publish(this.#machine.clients, metricFacts(view)));
+    const ended = new AbortController();
+    const meanwhile = this.#publishUntil(ended.signal);
+    try {
+      await this.#part("backup", () => this.#backup(view));
+      await this.#part("budget", () => this.#budget(view));
+      await this.#part("drill", () => this.#drill(view));
+    } finally {
+      ended.abort();
+      await meanwhile;
+    }
+    await writeUpkeepState({ ...this.#state, at: Date.now(), problems: this.#problems });
+    return { member: this.#machine.member, done: this.#done, problems: this.#problems };
+  }
+
+  async #look(): Promise<UpkeepView> {
+    const { config } = await approvedState(this.#machine);
+    const view = await lookAround(
+      this.#machine,
+      config,
+      await tlsIfThere(),
+      this.#state.newestSeen,
+    );
+    const { newest, drill } = view;
+    this.#newest = newest;
+    this.#state = {
+      ...this.#state,
+      ...(newest === undefined ? {} : { newest: { key: newest.key, takenAt: newest.takenAt } }),
+      ...(drill === undefined ? {} : { drill: drillInWords(drill) }),
+    };
+    return view;
+  }
+
+  async #part(name: string, action: () => Promise<void>): Promise<void> {
+    try {
+      await action();
+    } catch (error) {
+      const reason = reasonOf(error).slice(0, 2000);
+      this.#problems[name] = reason;
+      say(`${name}: ${reason}`);
+    }
+  }
+
+  /** A drill may take minutes, and a metric that is missing is an alarm. */
+  async #publishUntil(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      try {
+        await sleep(publishMs, undefined, { signal });
+      } catch {
+        return;
+      }
+      await this.#part("metrics", async () =>
+        publish(this.#machine.clients, metricFacts(await this.#look())),
+      );
+    }
+  }
+
+  async #backup(view: UpkeepView): Promise<void> {
+    const { own, config, newest, now, alarms } = view;
+    const status = own?.status;
+    const due = backupDue({
+      ...{ status, newest, now, everyMinutes: config.backup.everyMinutes },
+      generation: openGeneration(view),
+      corrupt:
+        alarms?.some(({ kind, memberId }) => kind === "Corrupt" && memberId === status?.id) ??
+        false,
+    });
+    if (view.bucketProblem !== undefined) {
+      throw new Error(view.bucketProblem);
+    }
+    if (due === undefined) {
+      return;
+    }
+    const backup = await takeBackup(this.#machine, due);
+    this.#newest = backup;
+    this.#did(`backup ${backup.key}`);
+    this.#state.newestSeen[backup.member] = backup.key;
+    this.#state = { ...this.#state, newest: { key: backup.key, takenAt: backup.takenAt } };
+    const markedUpTo = await markExpendable(
+      this.#machine.bucket,
+      this.#machine.member,
+      config.backup.keepLast,
+      this.#state.markedUpTo,
+    );
+    this.#state = { ...this.#state, ...(markedUpTo === undefined ? {} : { markedUpTo }) };
+  }
+
+  async #budget(view: UpkeepView): Promise<void> {
+    const { alarms, config, now } = view;
+    const tls = await tlsIfThere();
+    if (alarms === undefined || tls === undefined || openGeneration(view) === undefined) {
+      return;
+    }
+    const action = budgetAction({
+      ...{ self: this.#machine.member, alarms, now, expected: view.members.length },
+      members: budgetMembers(view),
+      defragmentedAt: this.#state.defragmentedAt,
+      curedAt: this.#state.curedAt,
+    });
+    if (action.kind === "idle") {
+      return;
+    }
+    if (action.kind === "cure") {
+      this.#state = { ...this.#state, curedAt: Date.now() };
+    }
+    const done = await keepBudget(action, {
+      self: this.#machine.member,
+      tls,
+      quotaBytes: quotaOf(config),
+      targets: view.members.flatMap(({ name, address, status }) =>
+        status === undefined ? [] : [{ name, address, id: status.id, dbBytes: status.dbSizeBytes }],
+      ),
+    });
+    const at = Date.now();
+    this.#did(done.said);
+    const again = Object.fromEntries(done.defragmented.map((name) => [name, at]));
+    this.#state = {
+      ...this.#state,
+      budget: { at, said: done.said },
+      defragmentedAt: { ...this.#state.defragmentedAt, ...again },
+    };
+  }
+
+  async #drill(view: UpkeepView): Promise<void> {
+    const { config, drill: last, now, own } = view;
+    const generation = openGeneration(view);
+    const newest = this.#newest;
+    const everyHours = config.backup.drillEveryHours;
+    const members = budgetMembers(view);
+    const due = drillDue({
+      ...{ self: this.#machine.member, members, generation, newest, last, everyHours, now },
+    });
+    const tls = await tlsIfThere();
+    if (!due || generation === undefined || own?.status === undefined || tls === undefined) {
+      return;
+    }
+    const etcd = new EtcdEndpoint(config.address, tls, drillAskMs);
+    try {
+      const dbBytes = own.status.dbSizeBytes;
+      const result = await holdDrill({ machine: this.#machine, config, etcd, generation, dbBytes });
+      const drill = drillInWords(result);
+      this.#did(`drill: ${drill.said}`);
+      this.#state = { ...this.#state, drill };
+    } finally {
+      etcd.close();
+    }
+  }
+
+  #did(what: string): void {
+    this.#done.push(what);
+    say(what);
+  }
+}
+
+/** Before its first start a machine has no keys; it still says that it waits. */
+async function tlsIfThere(): Promise<ClientTls | undefined> {
+  return agentTls().catch(() => undefined);
+}
+
+function budgetMembers({ members }: UpkeepView): BudgetMember[] {
+  return members.flatMap(({ name, status, healthy }) =>
+    status === undefined
+      ? []
+      : [
+          {
+            ...{ name, healthy, id: status.id, isLearner: status.isLearner },
+            isLeader: status.leader === status.id,
+            dbBytes: status.dbSizeBytes,
+            inUseBytes: status.dbInUseBytes,
+          },
+        ],
+  );
+}
+
+function drillInWords(result: DrillResult): NonNullable<UpkeepState["drill"]> {
+  const { at, by, proven, against, seconds, corrupt } = result;
+  const good =
+    proven === undefined
+      ? "no backup could be restored"
+      : `${proven} was restored, and is right by ${against ?? "revision"} (${seconds} s)`;
+  const bad = corrupt.map(({ key, reason }) => `; ${key} is not good: ${reason}`).join("");
+  return { at, by, ok: drillOk(result), said: `${good}${bad}`.slice(0, 2000) };
+}
