@@ -11,7 +11,7 @@ import { etcdUser } from "./secrets";
 
 /** Where udev (and the EBS controller's serial number) shows a volume, whatever the order in which devices came up. */
 export function devicePath(volumeId: string): string {
-  return `/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_${volumeId.replace("-", "")}`;
+  return `${paths.devices}/nvme-Amazon_Elastic_Block_Store_${volumeId.replace("-", "")}`;
 }
 
 /** Whether the volume is attached, as the machine sees it. */

@@ -43,6 +43,8 @@ export const paths = {
   cache: `${root}/var/cache/etcd-cluster`,
   /** What the agent is doing or waiting for, for `status`. */
   state: `${root}/run/etcd-cluster/state.json`,
+  /** Volumes by their ids, as udev shows them. */
+  devices: `${root}/dev/disk/by-id`,
   mount: `${root}${volumeMount}`,
   data: `${root}${dataDirectory}`,
   /** Whose data this is. */
