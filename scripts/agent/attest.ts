@@ -51,6 +51,10 @@ async function attestationOf(context: Context, record: ClusterRecord): Promise<A
   if (disk.kind !== "data" && disk.kind !== "blank") {
     throw new Error(`what is on the volume cannot be attested: it is ${disk.kind}`);
   }
+  if (disk.kind !== context.facts.disk.kind) {
+    // Sworn to without being held, it might be started again while the bucket cannot be asked.
+    throw new Error(`the volume is ${disk.kind} now, and was ${context.facts.disk.kind}`);
+  }
   return {
     ...{ schema: 1, clusterUid, member, epoch, instanceId, volumeId },
     ...unreadableSource(context, record),

@@ -132,6 +132,7 @@ export type WaitName =
   | "etcdWithoutRecord"
   | "roster"
   | "rollCall"
+  | "starting"
   | "quorum"
   | "network"
   | "leaving"

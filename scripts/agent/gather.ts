@@ -89,7 +89,7 @@ export class Gatherer {
       !(disk.kind === "blank" && service.restarts >= restartsBeforeLooking) &&
       (service.state === "active" || (await this.#isApplied(desired)));
     const live = await this.#observer.look({
-      ...{ config, disk, record, service, running },
+      ...{ config, volumeId, disk, record, service, running },
       log: this.#log,
     });
     this.#hadQuorum = running && live.facts.quorum;

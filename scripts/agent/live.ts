@@ -6,6 +6,7 @@ import type { RosterMember } from "./judge";
 import type { Disk } from "./marker";
 import { confirmedByOthers, othersAgree } from "./others";
 import { someoneAnswers } from "./reach";
+import { isFirstStart } from "./plan";
 import type { RecordView } from "./record";
 import { reasonOf, say } from "./say";
 import type { Service } from "./service";
@@ -19,6 +20,8 @@ const alarmsMs = 10_000;
 /** What is known when etcd is asked. */
 export interface Surroundings {
   readonly config: MemberConfig;
+  /** The volume that this machine uses. */
+  readonly volumeId: string;
   readonly disk: Disk;
   readonly record: RecordView;
   readonly service: Service;
@@ -108,17 +111,17 @@ export class LiveObserver {
 
   /** Others are asked when this machine's etcd cannot tell: it does not run, is not ready, or has no vote yet. */
   async #askOthers(
-    { config, disk, record, service, running }: Surroundings,
+    { config, volumeId, disk, record, service, running }: Surroundings,
     status: MemberStatus | undefined,
   ): Promise<MemberList | undefined> {
     if (record.kind !== "present") {
       return undefined;
     }
-    const { phase, joined } = record.record;
     const wanted = running
       ? service.state !== "active" || status?.isLearner === true
       : disk.kind === "blank"
-        ? phase === "rollCall" || joined.includes(config.member)
+        ? record.record.phase === "rollCall" ||
+          !isFirstStart({ member: config.member, volumeId }, disk, record.record)
         : disk.kind === "data" && disk.damage !== undefined;
     const others = record.record.roster.filter(({ name }) => name !== config.member);
     return wanted

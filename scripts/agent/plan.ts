@@ -199,12 +199,17 @@ function planBlank(facts: Facts, disk: Blank): Action {
 }
 
 function planBlankWithRecord(facts: Facts, disk: Blank, record: ClusterRecord): Action {
-  const { self, live, roll } = facts;
+  const { self, live } = facts;
   const { marker, intent } = disk;
   const theirs = marker ?? intent;
   if (theirs !== undefined && theirs.clusterUid !== record.clusterUid) {
     return refuse(
       `the volume was about to join the cluster ${theirs.clusterUid}, the record is of ${record.clusterUid}`,
+    );
+  }
+  if (theirs !== undefined && theirs.generation > record.generation) {
+    return refuse(
+      `the volume was used in generation ${theirs.generation}, the record knows only ${record.generation}: an old record was put back`,
     );
   }
   const foreign = marker === undefined ? undefined : notOurs(facts, marker);
@@ -223,13 +228,37 @@ function planBlankWithRecord(facts: Facts, disk: Blank, record: ClusterRecord): 
     };
   }
   if (record.phase === "rollCall") {
-    if (live.quorum) {
-      return { kind: "closeRoll", record, because: "there is a quorum" };
-    }
-    const mine = roll.attestations.find(({ member }) => member === self.member);
-    return mine === undefined ? { kind: "attest", record } : afterAttesting(facts, record, mine);
+    return blankInRollCall(facts, record);
   }
-  if (firstStart(facts, disk, record, entry.volumeId)) {
+  if (live.running) {
+    // It has the permit, and has not written its first log yet; whoever begins anew now would end it just before it does.
+    return wait("starting", "etcd, which was started, to write its first log");
+  }
+  const next = blankInOpen(facts, disk, record, entry);
+  const formats = next.kind === "formFirst" || next.kind === "restore" || next.kind === "rejoin";
+  return formats && !disk.formatted && entry.used === true && entry.volumeId === self.volumeId
+    ? refuse(`${self.volumeId} is recorded as in use and is blank; it is not formatted again`)
+    : next;
+}
+
+/** Etcd may be on its way here; attesting stops it, and looks again. */
+function blankInRollCall(facts: Facts, record: ClusterRecord): Action {
+  const { live, roll, self } = facts;
+  if (live.quorum) {
+    return { kind: "closeRoll", record, because: "there is a quorum" };
+  }
+  const mine = roll.attestations.find(({ member }) => member === self.member);
+  return mine === undefined ? { kind: "attest", record } : afterAttesting(facts, record, mine);
+}
+
+function blankInOpen(
+  facts: Facts,
+  disk: Blank,
+  record: ClusterRecord,
+  entry: ClusterRecord["roster"][number],
+): Action {
+  const { self, live, roll } = facts;
+  if (isFirstStart(self, disk, record)) {
     if (record.source.kind === "new") {
       return { kind: "formFirst", record };
     }
@@ -243,33 +272,27 @@ function planBlankWithRecord(facts: Facts, disk: Blank, record: ClusterRecord): 
   if (hasReported(facts, record)) {
     return { kind: "report", record, holds: "withdrawn" };
   }
-  if (entry.leaving === true) {
-    return wait("leaving", `its removal: ${self.member} leaves and has no data`);
-  }
-  return !disk.formatted && entry.volumeId === self.volumeId
-    ? refuse(`${self.volumeId} is recorded as in use and is blank; it is not formatted again`)
+  return entry.leaving === true
+    ? wait("leaving", `its removal: ${self.member} leaves and has no data`)
     : { kind: "rejoin", record };
 }
 
 /**
  * Whether this would be the identity's first start in the generation, on the volume that the record knows: its name is not in
  * `joined`; or it is, and the intent on this very volume says that it was put there before etcd ever ran on it. Anything else might
- * answer for votes that were given before.
+ * answer for votes that were given before, and needs a quorum of the others.
  */
-function firstStart(
-  { self }: Facts,
-  disk: Blank,
+export function isFirstStart(
+  self: Pick<Facts["self"], "member" | "volumeId">,
+  { intent, marker, setAside }: Blank,
   record: ClusterRecord,
-  volumeId: string,
 ): boolean {
-  const { intent, marker, setAside } = disk;
-  if (!record.initial.includes(self.member) || volumeId !== self.volumeId) {
-    return false;
-  }
-  if (setAside.some(({ generation }) => generation >= record.generation)) {
-    return false;
-  }
-  if (marker !== undefined && intent === undefined) {
+  if (
+    !record.initial.includes(self.member) ||
+    entryOf(record, self.member)?.volumeId !== self.volumeId ||
+    setAside.some(({ generation }) => generation >= record.generation) ||
+    (marker !== undefined && intent === undefined)
+  ) {
     return false;
   }
   return (

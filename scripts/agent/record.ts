@@ -22,6 +22,8 @@ const rosterEntry = z.strictObject({
   volumeId: z.string().regex(/^vol-[0-9a-f]{8,17}$/),
   /** Set before a member is removed. */
   leaving: z.boolean().optional(),
+  /** Whether the member itself has put this volume to use: then it is never formatted again. */
+  used: z.boolean().optional(),
 });
 
 /** Data from which a generation began, kept under `control/sources/`. */
@@ -175,7 +177,9 @@ export async function join(
       );
     }
     const entry = record.roster.find(({ name }) => name === member.name);
-    return record.joined.includes(member.name) && entry?.volumeId === member.volumeId
+    return record.joined.includes(member.name) &&
+      entry?.volumeId === member.volumeId &&
+      entry.used === true
       ? undefined
       : withJoined(record, member);
   });

@@ -42,10 +42,39 @@ export function withJoined(record: ClusterRecord, member: Starting): RecordConte
   return {
     ...record,
     roster: record.roster.map((entry) =>
-      entry.name === member.name ? { ...entry, volumeId: member.volumeId } : entry,
+      entry.name === member.name ? { ...entry, volumeId: member.volumeId, used: true } : entry,
     ),
     joined,
     formed: record.formed || starters >= quorumOf(record.initial.length),
+  };
+}
+
+/** The record with one name more to be accounted for. From here on nobody of `initial` starts by static bootstrap any more. */
+export function withEntered(
+  record: ClusterRecord,
+  { name, address, volumeId }: Starting & { readonly address: string },
+): RecordContent {
+  const roster = [...record.roster, { name, address, volumeId }];
+  return { ...record, roster, joined: roster.map((entry) => entry.name).sort() };
+}
+
+/** The record with a member that is about to be removed. */
+export function withLeaving(record: ClusterRecord, name: string): RecordContent {
+  return {
+    ...record,
+    roster: record.roster.map((entry) =>
+      entry.name === name ? { ...entry, leaving: true } : entry,
+    ),
+    joined: record.roster.map((entry) => entry.name).sort(),
+  };
+}
+
+/** The record without a member that every remaining voter has shown to be gone. */
+export function withDropped(record: ClusterRecord, name: string): RecordContent {
+  return {
+    ...record,
+    roster: record.roster.filter((entry) => entry.name !== name),
+    joined: record.joined.filter((each) => each !== name),
   };
 }
 
@@ -77,11 +106,11 @@ export function nextGeneration(
   const generation = record.generation + 1;
   const roster = record.roster
     .filter(({ leaving }) => leaving !== true)
-    .map((entry) => ({
-      ...entry,
-      volumeId:
-        attestations.find(({ member }) => member === entry.name)?.volumeId ?? entry.volumeId,
-    }));
+    .map(({ name, address, volumeId, used }) => {
+      const attested = attestations.find(({ member }) => member === name)?.volumeId ?? volumeId;
+      const entry = { name, address, volumeId: attested };
+      return used === true && attested === volumeId ? { ...entry, used } : entry;
+    });
   const before = record.source;
   return {
     clusterUid: record.clusterUid,

@@ -310,7 +310,6 @@ describe("a blank volume in an open generation", () => {
   it.each([
     ["another volume", { ...intent, volumeId: volumes.m2 }],
     ["another member", { ...intent, member: "m2" }],
-    ["a later generation", { ...intent, generation: 2 }],
   ])("takes an intent of %s for nothing", (_, other) => {
     expect(decide({ disk: blankWith({ intent: other }) })).toBe("report");
   });
@@ -361,10 +360,39 @@ describe("a blank volume in an open generation", () => {
     expect(decide({ disk: blank, record: present({ roster }), live: quorum })).toBe("wait:leaving");
   });
 
-  it("is never formatted under an id that is recorded as in use; another volume is", () => {
-    const roster = record().roster.map((entry) => ({ ...entry, volumeId: "vol-0000000f" }));
-    expect(decide({ disk: raw, live: quorum })).toBe("refuse");
-    expect(decide({ disk: raw, record: present({ roster }), live: quorum })).toBe("rejoin");
+  it("is never formatted under an id that the member has put to use; another volume is", () => {
+    const used = record().roster.map((entry) => ({ ...entry, used: true }));
+    for (const joined of [[], ["m1"]]) {
+      expect(decide({ disk: raw, record: present({ roster: used, joined }), live: quorum })).toBe(
+        "refuse",
+      );
+      expect(decide({ disk: blank, record: present({ roster: used }), live: quorum })).toBe(
+        "rejoin",
+      );
+    }
+    const other = used.map((entry) => ({ ...entry, volumeId: "vol-0000000f" }));
+    expect(decide({ disk: raw, record: present({ roster: other }), live: quorum })).toBe("rejoin");
+    // A member that entered the roster is in joined, and its volume is new.
+    expect(decide({ disk: raw, record: present(), live: quorum })).toBe("rejoin");
+  });
+
+  it("of a later generation is refused: an old record was put back", () => {
+    for (const disk of [
+      blankWith({ intent: { ...intent, generation: 2 } }),
+      blankWith({ marker: marker({ generation: 2 }) }),
+    ]) {
+      expect(decide({ disk, record: present({ joined: [] }), live: quorum })).toBe("refuse");
+    }
+  });
+
+  it("on which etcd was started is left alone until there is a log, but for a roll call", () => {
+    const starting = { ...live, running: true };
+    expect(decide({ disk: blankWith({ intent }), live: starting })).toBe("wait:starting");
+    expect(decide({ disk: lost, live: { ...starting, quorum: true } })).toBe("wait:starting");
+    expect(decide({ disk: lost, live: starting, record: rolled() })).toBe("attest");
+    expect(
+      decide({ disk: lost, live: starting, record: present({ generation: 2, joined: [] }) }),
+    ).toBe("setAside");
   });
 
   it("on another volume than the recorded one counts as joined", () => {
