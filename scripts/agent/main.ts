@@ -4,6 +4,8 @@ import { bootstrap } from "./bootstrap";
 import { bounded } from "./deadline";
 import { thisMachine } from "./machine";
 import { operatorRestore } from "./operatorRestore";
+import type { DesiredMember } from "./resize";
+import { resize } from "./resizeMember";
 import { reasonOf, say } from "./say";
 import { status } from "./status";
 import { upkeep } from "./upkeep";
@@ -19,6 +21,7 @@ import { verifyMember } from "./verifyMember";
 const usage = `etcd-agent boot
 etcd-agent bootstrap --config SHA256 --timeout-seconds N
 etcd-agent verify --timeout-seconds N
+etcd-agent resize --members m1=ADDRESS=VOLUME,... --timeout-seconds N
 etcd-agent restore [--copy NAME] [--fenced m2,m3] [--timeout-seconds N] [--confirm CLUSTER]
 etcd-agent status
 etcd-agent backup --reason WORD
@@ -81,6 +84,11 @@ async function command(name: string | undefined, args: readonly string[]): Promi
       const limit = Number(options(args, { "timeout-seconds": seconds })["timeout-seconds"]);
       return bounded(limit + graceSeconds, "verify", verifyMember(limit));
     }
+    case "resize": {
+      const wish = options(args, { members, "timeout-seconds": seconds });
+      const limit = Number(wish["timeout-seconds"]);
+      return bounded(limit + graceSeconds, "resize", resize(desiredMembers(wish.members), limit));
+    }
     case "restore":
       return restore(args);
     case "status":
@@ -97,6 +105,17 @@ async function command(name: string | undefined, args: readonly string[]): Promi
     default:
       throw new UsageError(`${name ?? "nothing"} is not a command`);
   }
+}
+
+/** `m1=10.42.0.4=vol-0123abcd,…` */
+const members =
+  /^m[1-9][0-9]?=[0-9.]{7,15}=vol-[0-9a-f]{8,17}(,m[1-9][0-9]?=[0-9.]{7,15}=vol-[0-9a-f]{8,17}){0,6}$/;
+
+function desiredMembers(text: string): DesiredMember[] {
+  return text.split(",").map((part) => {
+    const [name = "", address = "", volumeId = ""] = part.split("=");
+    return { name, address, volumeId };
+  });
 }
 
 /** Beyond the roll call: a copy has to be made, put in the bucket, fetched and tried. */
