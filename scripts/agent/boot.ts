@@ -70,10 +70,6 @@ class Agent {
     await this.#openSshOnce(basis.desired);
     const gathered = await this.#gatherer.gather(basis);
     const { facts, live, desired } = gathered;
-    if (facts.live.running && facts.disk.kind === "blank") {
-      // Etcd is about to write its log; until then the volume looks as if nobody had started it.
-      return "soon";
-    }
     await this.#keep(gathered);
     const action = plan(facts);
     if (action.kind === "idle") {
@@ -105,7 +101,11 @@ class Agent {
       case "idle":
         return facts.live.quorum || facts.record.kind !== "present" ? "calm" : "alert";
       case "wait":
-        return alertWaits.includes(action.name) ? "alert" : "waiting";
+        return action.name === "starting"
+          ? "soon"
+          : alertWaits.includes(action.name)
+            ? "alert"
+            : "waiting";
       case "refuse":
       case "promote":
         return "waiting";
