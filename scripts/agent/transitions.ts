@@ -89,8 +89,9 @@ export function withRollClosed(record: ClusterRecord): RecordContent {
 }
 
 /**
- * Added to every revision by a restore. Writes that nobody has any more may have been seen by watchers; at ten thousand writes a
- * second it takes more than a day to come this far after the copy that is restored.
+ * Added to every revision by a restore, once for every generation that began since the copy was made. Writes that nobody has any more
+ * may have been seen by watchers; at ten thousand writes a second it takes more than a day to come this far after the copy that is
+ * restored. A copy of an older generation lacks what the restores since then added, as well.
  */
 export const revisionBump = 1_000_000_000;
 
@@ -123,7 +124,13 @@ export function nextGeneration(
     joined: [],
     formed: false,
     source:
-      source === "new" ? { kind: "new" } : { kind: "snapshot", ...source, bump: revisionBump },
+      source === "new"
+        ? { kind: "new" }
+        : {
+            kind: "snapshot",
+            ...source,
+            bump: revisionBump * (generation - source.rank.generation),
+          },
     earlierSources:
       before.kind === "new"
         ? record.earlierSources

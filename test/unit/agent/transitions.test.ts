@@ -87,6 +87,15 @@ describe("the next generation", () => {
     expect(nextGeneration(called, [], "new").source).toEqual({ kind: "new" });
   });
 
+  it("is far beyond every revision that any generation since the copy can have shown to a watcher", () => {
+    const bumps = [2, 3, 4].map((generation) => {
+      const { source: next } = nextGeneration({ ...called, generation }, [], source);
+      return next.kind === "snapshot" ? next.bump : 0;
+    });
+    expect(source.rank.generation).toBe(1);
+    expect(bumps).toEqual([2 * revisionBump, 3 * revisionBump, 4 * revisionBump]);
+  });
+
   it("is without those that were leaving, and has the volumes that were attested", () => {
     const roster = called.roster.map((entry) =>
       entry.name === "m3" ? { ...entry, leaving: true } : entry,
