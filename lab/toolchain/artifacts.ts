@@ -61,15 +61,19 @@ export async function ensureEtcd(version: EtcdVersion, log: Log): Promise<string
   });
 }
 
-/** etcd's own tool that prints a write-ahead log. It comes with the sources of 3.6 only; the format is the same in 3.5 and 3.7. */
-export async function ensureDumpLogs(log: Log): Promise<string> {
-  const module = "etcd-dump-logs";
+/**
+ * etcd's own tools that print a write-ahead log and a database, `etcd-dump-logs` and `etcd-dump-db`; returns their folder. They come
+ * with the sources of 3.6 only; the formats are the same in 3.5 and 3.7.
+ */
+export async function ensureDumpTools(log: Log): Promise<string> {
+  const module = "etcd-dump";
   const key = contentKey([...moduleFiles(module), "layout 1"]);
-  const entry = await cacheEntry(module, key, log, async (folder, logFile) => {
-    const path = "go.etcd.io/etcd/v3/tools/etcd-dump-logs";
-    await goBuild(module, path, join(folder, module), logFile, ["-ldflags", "-s -w"]);
+  return cacheEntry(module, key, log, async (folder, logFile) => {
+    for (const name of ["etcd-dump-logs", "etcd-dump-db"]) {
+      const path = `go.etcd.io/etcd/v3/tools/${name}`;
+      await goBuild(module, path, join(folder, name), logFile, ["-ldflags", "-s -w"]);
+    }
   });
-  return join(entry, module);
 }
 
 /** The Node runtime that machines get, in the layout of a release, without npm and headers. */

@@ -92,6 +92,9 @@ export async function checkDatabase(file: string, etcdFolder: string): Promise<s
   if (status.code === 0) {
     return undefined;
   }
+  if (status.code === -1) {
+    throw new Error(`etcdutl was killed before it had read ${file}`);
+  }
   // A page that leads outside of the file makes it panic, with a stack of many lines.
   const said = status.stderr.trim().split("\n").slice(0, 3).join("; ").slice(0, 500);
   return said === "" ? `etcdutl ended with ${status.code}` : said;

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import {
-  ensureDumpLogs,
+  ensureDumpTools,
   ensureEtcd,
   etcdModules,
   etcdPrograms,
@@ -26,6 +26,7 @@ const log = (line: string): void => {
 interface Expected {
   readonly etcd: string;
   readonly dump: Record<string, string>;
+  readonly database: Record<string, string>;
   readonly members: { readonly id: string; readonly isLearner: boolean }[];
 }
 
@@ -39,7 +40,7 @@ async function listed(etcd: EtcdProcesses, member: Member): Promise<Expected["me
 
 /** The tool's text, as far as it names facts. */
 async function dump(data: string): Promise<Expected["dump"]> {
-  const { stdout } = await execa(await ensureDumpLogs(log), [data]);
+  const { stdout } = await execa(join(await ensureDumpTools(log), "etcd-dump-logs"), [data]);
   const facts: Expected["dump"] = {};
   for (const [, name = "", value = ""] of stdout.matchAll(
     /\b(nodeID|clusterID|commitIndex|vote|lastIndex)=(\w+)/g,
@@ -52,6 +53,24 @@ async function dump(data: string): Promise<Expected["dump"]> {
   const last = rows.at(-1);
   facts["lastTerm"] = last?.[1] ?? "";
   facts["lastRow"] = last?.[2] ?? "";
+  return facts;
+}
+
+/** What etcd's tool prints of the bucket `meta`, and the newest revision. */
+async function dumpDatabase(data: string): Promise<Expected["database"]> {
+  const tool = join(await ensureDumpTools(log), "etcd-dump-db");
+  const bucket = async (...args: readonly string[]): Promise<string> => {
+    const file = join(data, "member", "snap", "db");
+    return (await execa(tool, ["iterate-bucket", file, ...args, "--decode"])).stdout;
+  };
+  const facts: Expected["database"] = {};
+  for (const [, name = "", value = ""] of (await bucket("meta")).matchAll(
+    /^key="(term|consistent_index|storageVersion)", value="?([\d.]+)/gm,
+  )) {
+    facts[name] = value;
+  }
+  facts["revision"] =
+    /^rev=\{Revision:\{Main:(\d+) /.exec(await bucket("key", "--limit", "1"))?.[1] ?? "";
   return facts;
 }
 
@@ -145,8 +164,10 @@ async function record(version: EtcdVersion, folder: string): Promise<void> {
       ["learner", e],
       ["removed", c],
     ] as const) {
-      const expected = { etcd: version, dump: await dump(member.data), members };
-      await pack(member.data, `${fixtures}/${version.replace(/\.\d+$/, "")}`, name, expected);
+      const { data } = member;
+      const printed = { dump: await dump(data), database: await dumpDatabase(data) };
+      const expected = { etcd: version, ...printed, members };
+      await pack(data, `${fixtures}/${version.replace(/\.\d+$/, "")}`, name, expected);
     }
   } finally {
     await etcd.end();

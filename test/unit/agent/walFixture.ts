@@ -31,6 +31,12 @@ export interface Expected {
     readonly lastTerm: string;
     readonly snapshotIndex: string;
   };
+  readonly database: {
+    readonly term: string;
+    readonly consistent_index: string;
+    readonly storageVersion?: string;
+    readonly revision: string;
+  };
   readonly members: readonly { readonly id: string; readonly isLearner: boolean }[];
 }
 
