@@ -65,7 +65,8 @@ export class Router {
     this.#settled = "";
     mkdirSync(this.#places.folder, { recursive: true });
     await this.#ensureNamespace();
-    const links = parseLinks(await ip("-n", this.#namespace, "-j", "addr", "show"));
+    // Only with -d does it tell aliases, by which links are known; without them every link would be made anew every time.
+    const links = parseLinks(await ip("-n", this.#namespace, "-d", "-j", "addr", "show"));
     const plan = planLinks(vpc, plugged, links);
     // Rules stand before anything can send, and links to machines come last.
     await this.#applyRules(vpc);

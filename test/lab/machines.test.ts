@@ -47,6 +47,17 @@ function leader(observed: Observed, id: string): number {
   return pid;
 }
 
+/** The kernel's number of a machine's link: another one means that the link was made anew. */
+async function linkIndex(id: string): Promise<string> {
+  return (await within(id, "cat", "/sys/class/net/ens5/ifindex")).stdout.trim();
+}
+
+function addressOf(id: string): string {
+  const found = vpc().interfaces.find(({ machineId }) => machineId === id);
+  assert.ok(found, `no interface of ${id}`);
+  return found.address;
+}
+
 async function within(id: string, ...argv: string[]): Promise<Outcome> {
   return inside(leader(await lab.apply(world), id), argv, { timeoutSeconds: 10 });
 }
@@ -372,9 +383,25 @@ test("the balancer forwards to healthy targets, as the groups allow", async () =
 
 test("a cut zone is cut off and healed", async () => {
   assert.equal(await connects("i-bastion", "10.97.1.10", 22), true);
+  const before = await linkIndex("i-member2");
   vpc().cutZones.push("eu-central-1b");
   assert.equal(await connects("i-bastion", "10.97.1.10", 22), false);
   vpc().cutZones.pop();
+  assert.equal(await connects("i-bastion", "10.97.1.10", 22), true);
+  assert.equal(await linkIndex("i-member2"), before, "a change of the filter made links anew");
+});
+
+test("packets are dropped in one direction at once, and pass again", async () => {
+  const bastion = addressOf("i-bastion");
+  const there = [{ from: [bastion], to: ["10.97.1.10"] }];
+  const back = [{ from: ["10.97.1.10"], to: [bastion] }];
+  assert.equal(await connects("i-bastion", "10.97.1.10", 22), true);
+  for (const drops of [there, back]) {
+    await lab.drop("test", drops);
+    assert.equal(await connects("i-bastion", "10.97.1.10", 22), false);
+  }
+  await assert.rejects(lab.drop("other", [{ from: ["x"], to: ["y"] }]), /IPv4/);
+  await lab.drop("test", []);
   assert.equal(await connects("i-bastion", "10.97.1.10", 22), true);
 });
 
