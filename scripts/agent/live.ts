@@ -72,7 +72,7 @@ export class LiveObserver {
         quorum,
         withoutQuorumSeconds: (performance.now() - this.#quorumSeen) / 1000,
         someoneAnswers:
-          record.kind === "absent" && disk.kind === "blank"
+          record.kind === "absent" && disk.kind !== "data"
             ? await someoneAnswers(roster.map(({ address }) => address))
             : false,
         learner: status?.isLearner ?? false,

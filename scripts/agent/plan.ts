@@ -34,13 +34,31 @@ export function plan(facts: Facts): Action {
   }
 }
 
-function planGone({ self, record }: Facts): Action {
-  if (record.kind !== "present") {
-    return wait("record", "the cluster record, before another volume may be created");
+function planGone({ self, record, live }: Facts): Action {
+  switch (record.kind) {
+    case "unreachable":
+      return wait("record", "the cluster record, before another volume may be created");
+    case "absent":
+      // There never was anything to lose; with a record, the loss is one like any other.
+      return planFirst(self, live);
+    case "present":
+      return entryOf(record.record, self.member) === undefined
+        ? wait("roster", `a place in the roster; ${self.member} has none (any more)`)
+        : { kind: "createVolume" };
   }
-  return entryOf(record.record, self.member) === undefined
-    ? wait("roster", `a place in the roster; ${self.member} has none (any more)`)
-    : { kind: "createVolume" };
+}
+
+/** There never was a record: the first members make it. */
+function planFirst(self: Facts["self"], live: Facts["live"]): Action {
+  if (!self.firstMember) {
+    return wait("firstMembers", "the first members, which create the cluster record");
+  }
+  return live.someoneAnswers
+    ? wait(
+        "etcdWithoutRecord",
+        "an explanation: etcd answers at a member's address, but there is no cluster record",
+      )
+    : { kind: "createRecord" };
 }
 
 const entryOf = (record: ClusterRecord, member: string) =>
@@ -184,15 +202,7 @@ function planBlank(facts: Facts, disk: Blank): Action {
       if (disk.marker !== undefined || disk.intent !== undefined || disk.setAside.length > 0) {
         return wait("record", "the cluster record: this volume was in use, but there is no record");
       }
-      if (!self.firstMember) {
-        return wait("firstMembers", "the first members, which create the cluster record");
-      }
-      return live.someoneAnswers
-        ? wait(
-            "etcdWithoutRecord",
-            "an explanation: etcd answers at a member's address, but there is no cluster record",
-          )
-        : { kind: "createRecord" };
+      return planFirst(self, live);
     case "present":
       return planBlankWithRecord(facts, disk, view.record);
   }

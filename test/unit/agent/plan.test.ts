@@ -61,11 +61,19 @@ describe("a volume that cannot be had or is not ours", () => {
   it("creates another in place of one that is gone, but only for a member of the roster", () => {
     const disk: Disk = { kind: "gone" };
     expect(decide({ disk })).toBe("createVolume");
-    expect(decide({ disk, record: absent })).toBe("wait:record");
     expect(decide({ disk, record: unreachable })).toBe("wait:record");
     expect(decide({ disk, record: present({ roster: record().roster.slice(1) }) })).toBe(
       "wait:roster",
     );
+  });
+
+  it("makes the record although its volume is gone: nobody else might", () => {
+    const disk: Disk = { kind: "gone" };
+    expect(decide({ disk, record: absent })).toBe("createRecord");
+    const answers = { ...live, someoneAnswers: true };
+    expect(decide({ disk, record: absent, live: answers })).toBe("wait:etcdWithoutRecord");
+    const self = { ...facts().self, firstMember: false };
+    expect(decide({ disk, record: absent, self })).toBe("wait:firstMembers");
   });
 
   it.each([
@@ -504,7 +512,7 @@ describe("invariants over all combinations", () => {
     for (const [{ disk, record: view, self }, { kind }] of leadingTo(
       ...(["formFirst", "restore", "createRecord"] as const),
     )) {
-      expect(disk.kind).toBe("blank");
+      expect(kind === "createRecord" ? ["blank", "gone"] : ["blank"]).toContain(disk.kind);
       if (disk.kind === "blank" && kind === "createRecord") {
         expect([disk.marker, disk.intent, disk.setAside]).toEqual([undefined, undefined, []]);
         expect(view.kind).toBe("absent");
