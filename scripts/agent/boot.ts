@@ -10,6 +10,7 @@ import { plan } from "./plan";
 import { reasonOf, say } from "./say";
 import { openSsh } from "./secrets";
 import { announce } from "./state";
+import { startUpkeep } from "./upkeepTimer";
 
 /** A bootstrap may hold the lock for as long as etcd takes to stop and start. */
 const lockSeconds = 300;
@@ -58,6 +59,7 @@ class Agent {
   readonly #gatherer: Gatherer;
   readonly #commits = new CommitKeeper();
   #sshIsOpen = false;
+  #upkeepRuns = false;
 
   constructor(machine: Machine) {
     this.#machine = machine;
@@ -91,6 +93,10 @@ class Agent {
       return;
     }
     await dropIntent();
+    if (!this.#upkeepRuns && facts.live.quorum) {
+      this.#upkeepRuns = true;
+      await startUpkeep();
+    }
     if (live.status !== undefined) {
       await this.#commits.note(live.status);
     }

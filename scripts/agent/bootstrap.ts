@@ -106,7 +106,7 @@ async function converge(machine: Machine, desired: Desired): Promise<void> {
     );
   }
   const { config: old } = await desiredState(machine, before);
-  refuseOtherIdentity(old, desired.config);
+  refuseOtherIdentity(old, desired.config, (await readIfThere(paths.volume))?.trim());
   const view = await readRecord(machine.bucket);
   if (view.kind !== "present") {
     throw new Error(view.kind === "absent" ? "there is no cluster record" : view.reason);
@@ -135,7 +135,11 @@ async function converge(machine: Machine, desired: Desired): Promise<void> {
 }
 
 /** Identity outlives desired states: another address or volume is another member, or another operation than this one. */
-function refuseOtherIdentity(old: MemberConfig, desired: MemberConfig): void {
+function refuseOtherIdentity(
+  old: MemberConfig,
+  desired: MemberConfig,
+  usedVolume: string | undefined,
+): void {
   for (const field of ["cluster", "region", "bucket", "member", "zone", "address"] as const) {
     if (old[field] !== desired[field]) {
       throw new Refusal(
@@ -143,9 +147,11 @@ function refuseOtherIdentity(old: MemberConfig, desired: MemberConfig): void {
       );
     }
   }
-  if (old.volume.id !== desired.volume.id) {
+  // The one in use may be another than the configured one already: what replaces a lost volume is configured afterwards.
+  const used = usedVolume ?? old.volume.id;
+  if (desired.volume.id !== old.volume.id && desired.volume.id !== used) {
     throw new Refusal(
-      `${old.member}: its volume ${old.volume.id} is in use; it is exchanged for ${desired.volume.id} only when etcd is down`,
+      `${old.member}: its volume ${used} is in use; it is exchanged for ${desired.volume.id} only when etcd is down`,
     );
   }
 }

@@ -16,7 +16,7 @@ import { readRecord, type RecordView } from "./record";
 import { RollObserver } from "./rollObserver";
 import { reasonOf, say } from "./say";
 import { installPki } from "./secrets";
-import { etcdService, type Service } from "./service";
+import { etcdService, Restarts, type Service } from "./service";
 import { VolumeFinder } from "./volume";
 
 /** Milliseconds for which the cluster record is taken as read while etcd runs with a quorum. */
@@ -47,6 +47,7 @@ export class Gatherer {
   readonly #machine: Machine;
   readonly #instanceId = lazily(askInstanceId);
   readonly #log = new Log();
+  readonly #restarts = new Restarts();
   readonly #observer = new LiveObserver();
   readonly #volumes: VolumeFinder;
   readonly #rolls: RollObserver;
@@ -84,16 +85,18 @@ export class Gatherer {
       this.#recordAndDisk(config, alive),
       keys,
     ]);
+    const ends =
+      this.#restarts.recent(service) >= restartsBeforeLooking && service.state !== "active";
     const running =
       alive &&
-      !(disk.kind === "blank" && service.restarts >= restartsBeforeLooking) &&
+      !(disk.kind === "blank" && ends) &&
       (service.state === "active" || (await this.#isApplied(desired)));
     const live = await this.#observer.look({
       ...{ config, volumeId, disk, record, service, running },
       log: this.#log,
     });
     this.#hadQuorum = running && live.facts.quorum;
-    if (await this.#noteDamage(disk, service, live)) {
+    if (await this.#noteDamage(disk, ends, live)) {
       // What matters now (whether the others agree, for one) was not asked for.
       return this.gather(await this.basis());
     }
@@ -184,25 +187,24 @@ export class Gatherer {
   }
 
   /** Damage that is not written on the volume yet: in the log, by etcd's alarm, or the reason why etcd ends again and again. */
-  async #noteDamage(disk: Disk, service: Service, live: LiveView): Promise<boolean> {
+  async #noteDamage(disk: Disk, ends: boolean, live: LiveView): Promise<boolean> {
     if (disk.kind !== "data" || disk.damage !== undefined) {
       return false;
     }
-    const found = await this.#findDamage(service, live);
+    const found = await this.#findDamage(ends, live);
     if (found !== undefined) {
       await noteDamage(found);
     }
     return found !== undefined;
   }
 
-  async #findDamage(service: Service, { facts, corrupt }: LiveView): Promise<string | undefined> {
+  async #findDamage(ends: boolean, { facts, corrupt }: LiveView): Promise<string | undefined> {
     if (corrupt) {
       return "etcd's CORRUPT alarm names this member";
     }
     if (!facts.running) {
       return damageOf(this.#log);
     }
-    const ends = service.state !== "active" && service.restarts >= restartsBeforeLooking;
     if (!ends || facts.removed || performance.now() - this.#examined < examineMs) {
       return undefined;
     }

@@ -36,7 +36,7 @@ async function throughAnother<T>(
  */
 export async function replaceByLearner(
   config: MemberConfig,
-  roster: readonly RosterMember[],
+  roster: readonly (RosterMember & { readonly leaving?: boolean | undefined })[],
   tls: ClientTls,
 ): Promise<void> {
   const url = `https://${config.address}:${ports.peer}`;
@@ -49,8 +49,25 @@ export async function replaceByLearner(
       say(`removes ${old.id}, whose data is gone`);
       await endpoint.remove(old.id);
     }
+    await freeTheSlot(endpoint, roster);
     say(`is learner ${await endpoint.addLearner(url)}`);
   });
+}
+
+/** etcd has room for one learner at a time. One that is on its way out, or out already, must not keep everybody else waiting. */
+async function freeTheSlot(
+  endpoint: EtcdEndpoint,
+  roster: readonly (RosterMember & { readonly leaving?: boolean | undefined })[],
+): Promise<void> {
+  for (const { id, isLearner, peerUrls } of await endpoint.members()) {
+    const entry = roster.find(({ address }) =>
+      peerUrls.includes(`https://${address}:${ports.peer}`),
+    );
+    if (isLearner && (entry === undefined || entry.leaving === true)) {
+      say(`removes learner ${id}, which ${entry === undefined ? "nobody knows" : "leaves"}`);
+      await endpoint.remove(id);
+    }
+  }
 }
 
 /** Asks for the vote. Returns why it is not given yet, or undefined when it is. */

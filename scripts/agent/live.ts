@@ -1,5 +1,5 @@
 import type { MemberConfig } from "../../components/plan/memberConfig";
-import { restartsBeforeLooking, type Log } from "./damage";
+import type { Log } from "./damage";
 import { agentTls, EtcdEndpoint, type Alarm, type MemberList, type MemberStatus } from "./etcd";
 import type { Live } from "./facts";
 import type { RosterMember } from "./judge";
@@ -159,11 +159,7 @@ export function rosterOf(config: MemberConfig, record: RecordView): readonly Ros
 
 /** An id that a quorum's list lacks never comes back. Asked only when etcd does not become ready with data that is there. */
 async function isRemoved({ disk, service, log }: Surroundings, list: MemberList): Promise<boolean> {
-  if (
-    disk.kind !== "data" ||
-    service.state === "active" ||
-    service.restarts < restartsBeforeLooking
-  ) {
+  if (disk.kind !== "data" || service.state === "active") {
     return false;
   }
   const facts = await log.facts();

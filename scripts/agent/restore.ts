@@ -4,6 +4,7 @@ import { join as joinPath } from "node:path";
 import { ports } from "../../components/plan/ports";
 import { installArtifacts } from "./artifacts";
 import { WrongContent } from "./bucket";
+import { dropIntent } from "./commit";
 import { configOf, identityIn, startingOf, type Context } from "./context";
 import { prepareBlank } from "./disk";
 import { initialCluster } from "./environment";
@@ -50,6 +51,7 @@ export async function restore(context: Context, record: ClusterRecord): Promise<
     await rename(paths.restoring, paths.data);
     await syncFolder(paths.mount);
   });
+  await step("restore:dropIntent", dropIntent);
   await letGo(context, joined, "existing");
 }
 

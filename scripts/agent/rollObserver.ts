@@ -55,7 +55,9 @@ export class RollObserver {
 
   /** An own report that may have to be taken back: read once, then known. */
   async #ownReport(member: string, record: ClusterRecord): Promise<Report[]> {
-    this.#memory.report ??= (await readReport(this.#store, member, record.clusterUid)) ?? null;
+    if (this.#memory.report === undefined) {
+      this.#memory.report = (await readReport(this.#store, member, record.clusterUid)) ?? null;
+    }
     return this.#memory.report === null ? [] : [this.#memory.report];
   }
 

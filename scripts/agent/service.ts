@@ -44,6 +44,25 @@ export async function etcdService(): Promise<Service> {
   };
 }
 
+/** How long a look at restarts goes back, in milliseconds. */
+const recentMs = 45_000;
+
+/** Tells an etcd that ends again and again from one that was ended now and then. */
+export class Restarts {
+  #looks: { readonly at: number; readonly restarts: number }[] = [];
+
+  /** How often it was started again in the last while, as far as this process has looked. */
+  recent({ restarts }: Service): number {
+    const now = performance.now();
+    // systemd counts from zero again when somebody starts it.
+    const before = this.#looks.filter(
+      (look) => look.restarts <= restarts && now - look.at < recentMs,
+    );
+    this.#looks = [...before, { at: now, restarts }].slice(-200);
+    return restarts - (before[0]?.restarts ?? restarts);
+  }
+}
+
 /** State of etcd.service. */
 export async function etcdState(): Promise<ServiceState> {
   return (await etcdService()).state;

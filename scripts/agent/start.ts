@@ -1,4 +1,5 @@
 import { installArtifacts } from "./artifacts";
+import { dropIntent } from "./commit";
 import { configOf, startingOf, type Context } from "./context";
 import { writeMarker } from "./disk";
 import { etcdEnvironmentFile, type StartAs } from "./environment";
@@ -26,6 +27,8 @@ export async function start(
   const { instanceId } = context.facts.self;
   await step("start:marker", () => writeMarker({ ...marker, instanceId }));
   await release(joined.epoch);
+  // Its proof holds for the first start only.
+  await step("start:dropIntent", dropIntent);
   await letGo(context, joined, "existing");
 }
 
