@@ -160,7 +160,7 @@ async function runLine(
     const lines = writer.journal.read();
     const look = lines.findLast((each) => each.kind === "health");
     const writes = lines.filter((each) => each.kind === "ack").length;
-    return Promise.resolve(look?.healthy === true && writes >= 300 ? look : undefined);
+    return Promise.resolve(look?.healthy === true && writes >= 1000 ? look : undefined);
   });
   const made = await definition.act(stage);
   const inEffectAt = made.inEffectAt ?? now();
