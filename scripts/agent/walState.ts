@@ -33,7 +33,7 @@ export class LogState {
   index: bigint;
   #metadataBytes: Buffer | undefined;
   #runs: Run[] = [];
-  #snapshots: { readonly index: bigint; readonly term: bigint; readonly conf: Base["conf"] }[] = [];
+  #snapshots: Base[] = [];
   #changes: PlacedChange[] = [];
 
   /** @param before index of the last entry in files that etcd has released and deleted */
@@ -70,12 +70,12 @@ export class LogState {
 
   /** The newest snapshot that etcd would start from: one above the commit was never completed. */
   get snapshotIndex(): bigint {
-    return this.#bases().at(-1)?.index ?? 0n;
+    return this.#snapshots.findLast((each) => each.index <= this.hard.commit)?.index ?? 0n;
   }
 
   /** Who votes and who learns at an index. */
   configurationAt(index: bigint): Configuration {
-    return configurationAt(index, this.#bases(), this.#changes);
+    return configurationAt(index, this.#snapshots, this.#changes);
   }
 
   /** What is wrong with the log as a whole, if anything. */
@@ -87,10 +87,6 @@ export class LogState {
       return `the log ends at entry ${this.index}, but ${this.hard.commit} was committed`;
     }
     return undefined;
-  }
-
-  #bases(): Base[] {
-    return this.#snapshots.filter((each) => each.index <= this.hard.commit);
   }
 
   #addMetadata(bytes: Buffer): void {
@@ -129,11 +125,12 @@ export class LogState {
     if (index > 0n && conf === undefined) {
       throw new LogDamage("a snapshot without a configuration, from before etcd 3.5");
     }
-    this.#snapshots.push({ index, term, conf: conf ?? { voters: [], learners: [] } });
+    this.#snapshots.push({ index, conf: conf ?? { voters: [], learners: [] } });
     if (index === 0n) {
       return;
     }
-    // An own snapshot covers entries that are here. One from the leader replaces them, unless they agree with it: raft's own rule.
+    // An own snapshot covers entries that are here. One from the leader replaces them, unless they agree with it: raft's own rule. Its
+    // database is on the disk before this record is, so that what it covers is here even if the hard state does not say so yet.
     if (index > this.index || (this.#termAt(index) ?? term) !== term) {
       this.#dropFrom(0n);
       this.index = index;

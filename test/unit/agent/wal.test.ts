@@ -19,6 +19,9 @@ afterAll(() => {
 
 const first = "0000000000000000-0000000000000000.wal";
 
+const varint = (value: bigint): number[] =>
+  value < 128n ? [Number(value)] : [Number(value & 127n) | 128, Number(value >> 7n)];
+
 /** Indexes of the entry records as they stand, replaced ones included. */
 async function entryIndexes(data: string): Promise<bigint[]> {
   const indexes: bigint[] = [];
@@ -191,14 +194,23 @@ describe("a log that is not whole", () => {
     expect(outcomes.torn).toBeLessThan(100);
   });
 
-  test("a length that claims more than the file swallows nothing: complete records behind it are noticed", async () => {
+  test("a length that claims more than is there swallows nothing: complete records behind it are noticed", async () => {
     const [, second = 0] = prefixes.keys();
-    const changed = Buffer.concat([bytes, reserve]);
-    changed.writeUInt8(0x40, second + 3);
-    expect((await read(changed)).damage).toMatch(/longer than its segment at byte \d+ of segment/);
-    changed.writeUInt8(0, second + 3);
-    changed.fill(0, second, second + 8);
-    expect((await read(changed)).damage).toMatch(/a record's length is zero/);
+    const longer = (size: number, rest: Buffer): Buffer => {
+      const changed = Buffer.concat([bytes, rest]);
+      changed.writeUInt32LE(size, second);
+      return changed;
+    };
+    const word = bytes.readUInt32LE(second);
+    const beyond = /longer than its segment at byte \d+ of segment/;
+    // Beyond the file, with reserved space at its end, and where the file ends with the last record.
+    expect((await read(longer(word + 2 ** 30, reserve))).damage).toMatch(beyond);
+    expect((await read(longer(word + 2 ** 30, Buffer.alloc(0)))).damage).toMatch(beyond);
+    // Within the file: over all the other records and some of the reserved space, which looks like sectors that were never written.
+    const over = word + Math.ceil((bytes.length - second + 2048) / 8) * 8;
+    expect((await read(longer(over, reserve))).damage).toMatch(/a record (cannot be read|has a)/);
+    const wiped = Buffer.concat([bytes, reserve]).fill(0, second, second + 8);
+    expect((await read(wiped)).damage).toMatch(/a record's length is zero/);
   });
 
   test("what cannot follow is damage, even with right checksums", async () => {
@@ -228,6 +240,49 @@ describe("a log that is not whole", () => {
     expect((await read(Buffer.concat([bytes, frame]))).damage).toBe(
       `the log ends at entry ${facts.index}, but 16383 was committed`,
     );
+  });
+
+  test("an entry that replaces others takes their configuration changes back", async () => {
+    const { crc } = await walkRecords(
+      join(scratch.withLog({ [first]: bytes }), "member", "wal"),
+      () => undefined,
+    );
+    const next = varint(facts.index + 1n);
+    const learner = Buffer.from([0x08, 0, 0x10, 3, 0x18, 5, 0x22, 2, ...Buffer.from("{}")]);
+    const change = (term: bigint, index: readonly number[], data: Buffer): Buffer =>
+      Buffer.from([0x08, 1, 0x10, ...varint(term), 0x18, ...index, 0x22, data.length, ...data]);
+    const added = frameBytes(recordTypes.entry, change(facts.term, next, learner), crc);
+    const withLearner = await read(Buffer.concat([bytes, added.bytes]));
+    expect(withLearner.learnersAtLast).toEqual([...facts.learnersAtLast, "5"].sort());
+    expect(withLearner.learnersAtCommit).toEqual(facts.learnersAtCommit);
+    const term = facts.term + 1n;
+    const normal = Buffer.from([0x08, 0, 0x10, ...varint(term), 0x18, ...next]);
+    const replaced = frameBytes(recordTypes.entry, normal, added.crc);
+    expect(await read(Buffer.concat([bytes, added.bytes, replaced.bytes]))).toEqual({
+      ...facts,
+      index: facts.index + 1n,
+      term,
+    });
+  });
+
+  test("a snapshot from the leader stands for entries that are not here; without a commit etcd does not start from it", async () => {
+    const { crc } = await walkRecords(
+      join(scratch.withLog({ [first]: bytes }), "member", "wal"),
+      () => undefined,
+    );
+    const [index, term] = [facts.index + 100n, facts.term + 1n];
+    const conf = [0x08, 7, 0x08, 9, 0x10, 5];
+    const snapshot = Buffer.from([0x08, ...varint(index), 0x10, ...varint(term), 0x1a, 6, ...conf]);
+    const received = frameBytes(recordTypes.snapshot, snapshot, crc);
+    const uncommitted = await read(Buffer.concat([bytes, received.bytes]));
+    const last = { index, term, votersAtLast: ["7", "9"], learnersAtLast: ["5"] };
+    expect(uncommitted).toEqual({ ...facts, ...last });
+    const state = Buffer.from([0x08, ...varint(term), 0x10, 0, 0x18, ...varint(index)]);
+    const committed = frameBytes(recordTypes.state, state, received.crc);
+    expect(await read(Buffer.concat([bytes, received.bytes, committed.bytes]))).toEqual({
+      ...{ ...facts, ...last, commit: index, vote: "0", snapshotIndex: index },
+      ...{ votersAtCommit: ["7", "9"], learnersAtCommit: ["5"] },
+    });
   });
 
   test("the commit of a damaged log is not raised, and its tail stays behind when it is torn", async () => {
@@ -277,9 +332,6 @@ describe("a log of several segments", () => {
       facts,
     };
   }
-  const varint = (value: bigint): number[] =>
-    value < 128n ? [Number(value)] : [Number(value & 127n) | 128, Number(value >> 7n)];
-
   test("goes on from one to the next, and without the first where it was released", async () => {
     const { names, segments, facts } = await cut();
     const both = scratch.withLog({ [names[0]]: segments[0], [names[1]]: segments[1] });
