@@ -91,12 +91,13 @@ async function allSetAside(member: string, clusterUid: string): Promise<Holding[
   return holdings;
 }
 
-function holdingOf(
-  { generation }: Marker,
-  { term, index, memberId, votersAtCommit, votersAtLast, damage: found }: LogFacts,
-  noted: string | undefined,
-): Holding {
-  const damage = (noted ?? found)?.slice(0, 500);
+function holdingOf({ generation }: Marker, log: LogFacts, noted: string | undefined): Holding {
+  const { term, index, memberId, votersAtCommit, learnersAtCommit, votersAtLast } = log;
+  const damage = (noted ?? log.damage)?.slice(0, 500);
+  const removed =
+    memberId !== undefined &&
+    votersAtCommit.length > 0 &&
+    ![...votersAtCommit, ...learnersAtCommit].includes(memberId);
   return {
     generation,
     term: safe(term),
@@ -104,6 +105,7 @@ function holdingOf(
     votersAtCommit: [...votersAtCommit],
     votersAtLast: [...votersAtLast],
     ...(memberId === undefined ? {} : { id: memberId }),
+    ...(removed ? { removed } : {}),
     ...(damage === undefined ? {} : { damage }),
   };
 }

@@ -21,6 +21,8 @@ export const holdingSchema = rankSchema.extend({
   /** Voters by the log up to its commit index, and up to its last entry. Empty when they cannot be read. */
   votersAtCommit: ids,
   votersAtLast: ids,
+  /** By its own log up to the commit index, this copy's id takes no part any more: etcd does not run on it. */
+  removed: z.boolean().optional(),
   /** Why the copy cannot be trusted as it is; absent when it is intact. */
   damage: z.string().max(500).optional(),
   /** Name of the folder, for data that was set aside; absent for the data that would be started. */

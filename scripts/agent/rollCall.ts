@@ -1,4 +1,4 @@
-import { isIntact, type Attestation, type Holding, type Report } from "./attestation";
+import { isIntact, type Attestation, type Report } from "./attestation";
 import type { Action, Facts, Source } from "./facts";
 import { compareRanks, type Rank } from "./rank";
 import type { ClusterRecord } from "./record";
@@ -69,22 +69,32 @@ function currentReports(reports: readonly Report[], record: ClusterRecord): Repo
   );
 }
 
-/** Whether another roll call would hear what the last one heard: intact data on every volume, on the same machines. */
+/**
+ * Whether another roll call would end as the last one did: it found that the members can go on as they are, and each says the same
+ * as then, on the same machine and volume.
+ */
 function nothingIsLost(
   reports: readonly Report[],
   previous: readonly Attestation[],
   record: ClusterRecord,
 ): boolean {
-  return record.roster.every(({ name }) => {
-    const report = reports.find(({ member }) => member === name);
-    const attested = previous.find(({ member }) => member === name);
-    return (
-      report?.holds === "data" &&
-      isIntact(attested?.data, record.generation) &&
-      attested?.instanceId === report.instanceId &&
-      attested.volumeId === report.volumeId
-    );
-  });
+  return (
+    record.roster.every(({ name }) => {
+      const report = reports.find(({ member }) => member === name);
+      const attested = previous.find(({ member }) => member === name);
+      return (
+        attested !== undefined &&
+        report?.holds === heldBy(attested, record.generation) &&
+        attested.instanceId === report.instanceId &&
+        attested.volumeId === report.volumeId
+      );
+    }) && canGoOn(record, previous)
+  );
+}
+
+/** What a report would say of what was attested. */
+function heldBy({ data }: Attestation, generation: number): Report["holds"] {
+  return data === undefined ? "blank" : isIntact(data, generation) ? "data" : "damaged";
 }
 
 /** What a member does that has attested in this roll call. */
@@ -146,6 +156,8 @@ function begin(
 /** A copy that the next generation may begin with. */
 interface Copy {
   readonly rank: Rank;
+  /** Of copies with the same rank, the one with the smallest is taken. */
+  readonly handicap: number;
   /** Who alone can hand it over; undefined when it is in the bucket. */
   readonly holder?: string;
   readonly source: Source;
@@ -159,7 +171,7 @@ export type Verdict =
 
 /** Judges a complete roll call. */
 export function judgeRoll(record: ClusterRecord, roll: Facts["roll"]): Verdict {
-  if (majorityIsIntact(record, roll.attestations)) {
+  if (canGoOn(record, roll.attestations)) {
     return { kind: "reopen" };
   }
   const [best] = copies(record, roll);
@@ -176,27 +188,37 @@ export function judgeRoll(record: ClusterRecord, roll: Facts["roll"]): Verdict {
 }
 
 /**
- * Whether those with intact data are a majority of the voters, by etcd's ids, in the configuration of the highest-ranked of them, both
- * at its commit index and at its last entry. Counting names instead would take a learner, or a member that was removed, for a vote.
+ * Whether those with intact data can elect a leader and commit, as they are: one of them is a voter, and has a majority behind it both
+ * in the configuration at its commit index, with which etcd starts, and in the one at its last entry, with which it goes on. Voters
+ * count by etcd's ids, not by names: a learner and a member that was removed have none. In the first configuration only those give
+ * their vote whose log is not newer; and on data whose own log says that it was removed, etcd does not run.
  */
-function majorityIsIntact(record: ClusterRecord, attestations: readonly Attestation[]): boolean {
-  const held = attestations
+function canGoOn(record: ClusterRecord, attestations: readonly Attestation[]): boolean {
+  const able = attestations
     .map(({ data }) => data)
-    .filter((data): data is Holding => data?.generation === record.generation)
-    .sort((a, b) => compareRanks(b, a));
-  const [highest] = held;
-  if (highest === undefined) {
-    return false;
-  }
-  const intact = held.filter((data) => isIntact(data, record.generation)).map(({ id }) => id);
-  return [highest.votersAtCommit, highest.votersAtLast].every(
-    (voters) =>
-      voters.length > 0 &&
-      voters.filter((id) => intact.includes(id)).length >= quorumOf(voters.length),
-  );
+    .filter((data) => isIntact(data, record.generation))
+    .filter(({ removed }) => removed !== true);
+  return able.some((candidate) => {
+    const behind = (voters: readonly string[], holders: readonly { readonly id: string }[]) =>
+      voters.filter((voter) => holders.some(({ id }) => id === voter)).length >=
+      quorumOf(voters.length);
+    const { votersAtCommit, votersAtLast } = candidate;
+    return (
+      votersAtCommit.includes(candidate.id) &&
+      votersAtLast.length > 0 &&
+      behind(
+        votersAtCommit,
+        able.filter((holder) => compareRanks(holder, candidate) <= 0),
+      ) &&
+      behind(votersAtLast, able)
+    );
+  });
 }
 
-/** All copies, the best first; of equal ones, a survivor's before one in the bucket. */
+/**
+ * All copies, the best first. Of equal ones, a survivor's comes before one in the bucket; and of survivors with the same log, one that is
+ * sound, and a voter's: from that it is easier to begin.
+ */
 function copies(record: ClusterRecord, roll: Facts["roll"]): Copy[] {
   const readable = (sha256: string): boolean =>
     !roll.unreadable.includes(sha256) &&
@@ -204,6 +226,9 @@ function copies(record: ClusterRecord, roll: Facts["roll"]): Copy[] {
   const held = roll.attestations.flatMap(({ member, data, setAside }): Copy[] =>
     [...(data === undefined ? [] : [data]), ...setAside].map((holding) => ({
       rank: rankOf(holding),
+      handicap:
+        (holding.damage === undefined ? 0 : 2) +
+        (holding.id !== undefined && holding.votersAtLast.includes(holding.id) ? 0 : 1),
       holder: member,
       source: {
         kind: "own",
@@ -214,12 +239,16 @@ function copies(record: ClusterRecord, roll: Facts["roll"]): Copy[] {
   );
   const backups = roll.backups
     .filter(({ sha256 }) => readable(sha256))
-    .map((backup): Copy => ({ rank: backup.rank, source: { kind: "backup", backup } }));
+    .map((backup): Copy => ({
+      rank: backup.rank,
+      handicap: 4,
+      source: { kind: "backup", backup },
+    }));
   const earlier = record.earlierSources
     .filter(({ sha256 }) => readable(sha256))
-    .map((named): Copy => ({ rank: named.rank, source: { kind: "named", ...named } }));
-  return [...held, ...backups, ...birth(record, readable), ...earlier].sort((a, b) =>
-    compareRanks(b.rank, a.rank),
+    .map((named): Copy => ({ rank: named.rank, handicap: 4, source: { kind: "named", ...named } }));
+  return [...held, ...backups, ...birth(record, readable), ...earlier].sort(
+    (a, b) => compareRanks(b.rank, a.rank) || a.handicap - b.handicap,
   );
 }
 
@@ -236,6 +265,7 @@ function birth(record: ClusterRecord, readable: (sha256: string) => boolean): Co
   return [
     {
       rank: { generation: record.generation, term: 0, index: 0 },
+      handicap: 4,
       source: { kind: "named", key, sha256, rank },
     },
   ];

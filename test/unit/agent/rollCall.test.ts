@@ -126,6 +126,28 @@ describe("before the roll is called", () => {
     const damaged = [...previous.slice(0, 2), attestation("m3", holding("m3", { damage: "d" }))];
     expect(word(open({ reports, previous: damaged }))).toBe("callRoll");
   });
+
+  it("nor with one that is as blank, or as damaged, as it was; but when the last one could not go on", () => {
+    const reports = [report("m1"), report("m2"), report("m3", "blank")];
+    const previous = all((member) => (member === "m3" ? undefined : holding(member)));
+    expect(word(open({ reports, previous }))).toBe("wait:network");
+    const damaged = all((member) => holding(member, member === "m3" ? { damage: "d" } : {}));
+    expect(word(open({ reports, previous: damaged }))).toBe("callRoll");
+    const told = [...reports.slice(0, 2), report("m3", "damaged")];
+    expect(word(open({ reports: told, previous: damaged }))).toBe("wait:network");
+    const four = [...Object.values(ids), "a4", "a5"];
+    const few = all((member) => holding(member, { votersAtCommit: four, votersAtLast: four }));
+    expect(
+      word(open({ reports: few.map(({ member }) => report(member as Member)), previous: few })),
+    ).toBe("wait:network");
+    const fewer = few.map((each) => ({
+      ...each,
+      data: { ...holding("m1"), id: ids.m1, votersAtCommit: four, votersAtLast: four },
+    }));
+    expect(
+      word(open({ reports: fewer.map(({ member }) => report(member as Member)), previous: fewer })),
+    ).toBe("callRoll");
+  });
 });
 
 describe("who goes on with the same generation", () => {
@@ -171,9 +193,31 @@ describe("who goes on with the same generation", () => {
     expect(verdict(two({ votersAtLast: [], votersAtCommit: [] }))).toBe("source");
   });
 
-  it("by the highest-ranked survivor's configuration, damaged or not", () => {
-    const highest = holding("m3", { term: 9, votersAtLast: [ids.m3, "a4"], damage: "d" });
-    expect(verdict(all((member) => (member === "m3" ? highest : holding(member))))).toBe("source");
+  it("only with somebody whose log is not older than those of the voters that he needs", () => {
+    // m1 knows that m2 was removed, and runs alone; m2 does not run any more, and knows nobody else.
+    const gone = holding("m2", {
+      removed: true,
+      votersAtCommit: [ids.m1],
+      votersAtLast: [ids.m1],
+    });
+    const stays = (changes: Partial<Holding>): Attestation[] =>
+      all((member) =>
+        member === "m3" ? undefined : member === "m2" ? gone : holding("m1", changes),
+      );
+    const two = [ids.m1, ids.m2];
+    expect(verdict(stays({ votersAtCommit: two, votersAtLast: [ids.m1] }))).toBe("source");
+    expect(verdict(stays({ votersAtCommit: [ids.m1], votersAtLast: [ids.m1] }))).toBe("reopen");
+    expect(verdict(stays({ votersAtCommit: two, votersAtLast: two }))).toBe("source");
+    const newer = all((member) =>
+      member === "m3" ? undefined : holding(member, { index: member === "m2" ? 101 : 100 }),
+    );
+    expect(verdict(newer)).toBe("reopen");
+    const learnerIsNewer = newer.map((each) =>
+      each.member === "m2" && each.data !== undefined
+        ? { ...each, data: { ...each.data, votersAtCommit: [ids.m1, ids.m3] } }
+        : each,
+    );
+    expect(verdict(learnerIsNewer)).toBe("source");
   });
 
   it("and then each closes the roll call", () => {
@@ -215,6 +259,23 @@ describe("the choice of the source", () => {
 
   it("prefers a survivor to a backup that is as new", () => {
     expect(choose(survivor("m2"), { backups: [backup("1", equal)] })).toEqual(["m2", "own"]);
+  });
+
+  it("of survivors with the same log takes one that is sound, and a voter's", () => {
+    const same = (changes: Partial<Record<Member, Partial<Holding>>>) =>
+      all((member) => (member === "m3" ? undefined : holding(member, changes[member])));
+    const few = { votersAtCommit: Object.values(ids), votersAtLast: [ids.m2] };
+    expect(choose(same({ m1: { damage: "d" }, m2: { removed: true } }))).toEqual(["m2", "own"]);
+    const left = { m1: { ...few, removed: true }, m2: { ...few, damage: "d", index: 99 } };
+    expect(choose(same(left))).toEqual(["m1", "own"]);
+    expect(
+      choose(
+        same({
+          m1: { ...few, removed: true },
+          m2: { votersAtLast: [ids.m2], votersAtCommit: [ids.m1, ids.m2] },
+        }),
+      ),
+    ).toEqual(["m2", "own"]);
   });
 
   it("counts data that was set aside, and damaged data", () => {
