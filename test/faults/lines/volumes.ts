@@ -4,7 +4,7 @@ import { cutPeers, destroyVolumes, drop } from "../../../lab/cli/fault/actions.t
 import type { Member } from "../../../lab/cli/fault/members.ts";
 import { waitFor } from "../../lab/support.ts";
 import { line, type Made, type Stage } from "../harness/line.ts";
-import { backUp, untilAnnounced } from "../harness/machine.ts";
+import { backUp, on, untilAnnounced } from "../harness/machine.ts";
 import { now } from "../writer/clock.ts";
 
 /** Longest way back from the loss of a majority: the silence before a report, the volume's, boots, a roll call, a restore. */
@@ -17,6 +17,7 @@ export function volumeLines(): void {
   laggingSurvivor();
   acknowledgementGate();
   everything();
+  corruptBackup();
   silentMember();
 }
 
@@ -228,6 +229,46 @@ function everything(): void {
         .read()
         .some((each) => each.kind === "watch" && each.what === "compacted" && each.at > made.at);
       assert.ok(anew, "the watcher was not told that its place in the history is gone");
+    },
+  });
+}
+
+/** The newest backup is not what its key says: it is told apart by its hash, and the one before it is used. */
+function corruptBackup(): void {
+  line({
+    name: "everything-corrupt-backup",
+    what: "all machines and all volumes are destroyed, and the newest backup is corrupt",
+    then: "the corrupt backup is reported, and the next generation begins with the one before it",
+    withinSeconds: recoverySeconds,
+    clusters: 2,
+    act: async ({ cluster, note }) => {
+      const { leader, all } = await cluster.roles();
+      const bucket = cluster.bucketView();
+      note("backup", await backUp(leader));
+      await sleep(2000);
+      note("corrupt backup", await backUp(leader));
+      // The schedule may have made another one between or after them.
+      const [before, newest] = (await bucket.backups()).slice(-2);
+      assert.ok(before && newest);
+      await bucket.corrupt(newest.key);
+      const at = now();
+      await destroyVolumes(all, cluster.region);
+      return { at, inEffectAt: now(), broken: true, survived: before.revision };
+    },
+    check: async (stage, { verdict }) => {
+      await nextGeneration(stage);
+      assert.ok(verdict.onlyOnDestroyed.length > 0, "the corrupt backup was used");
+      const said = await Promise.all(
+        (await stage.cluster.members()).map(async (member) => {
+          const { stdout } = await on(member, [
+            ...["journalctl", "--unit=agent-boot.service", "--output=cat", "--no-pager"],
+          ]);
+          return stdout.split("\n").find((each) => /not to begin with|has the hash/.test(each));
+        }),
+      );
+      const report = said.find((each) => each !== undefined);
+      assert.ok(report, "nobody said that the newest backup is corrupt");
+      stage.note("said", report);
     },
   });
 }
