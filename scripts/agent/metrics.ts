@@ -3,7 +3,10 @@ import type { MetricDatum } from "@aws-sdk/client-cloudwatch";
 import { metricNamespace } from "../../components/plan/iamDocuments";
 import type { AwsClients } from "./aws";
 
-/** What a member tells CloudWatch about itself every minute: one call, one namespace, dimensions Cluster and Member. */
+/**
+ * What a member tells CloudWatch about itself every minute: one call, one namespace, dimensions Cluster and Member. What an alarm asks of
+ * the cluster as a whole comes a second time without Member: as long as one member speaks, there is an answer.
+ */
 
 /** What is to be told. What is not known is not sent: alarms take missing data for bad. */
 export interface MetricFacts {
@@ -18,17 +21,26 @@ export interface MetricFacts {
   readonly quotaBytes: number;
   readonly noSpace: boolean | undefined;
   readonly corrupt: boolean | undefined;
-  /** Of the newest backup of all members. */
+  /** Of the newest backup of all members; before the first one, since this machine looks for it. */
   readonly backupAgeSeconds: number | undefined;
-  /** Since some backup was last restored and found right. */
+  /** Since some backup was last restored and found right; before the first time, since this machine looks for it. */
   readonly drillAgeSeconds: number | undefined;
-  /** Whether the newest backup passed the last drill. */
+  /** Whether the newest backup passed the last drill; true before the first one. */
   readonly drillOk: boolean | undefined;
   /** Until the first of this machine's certificates ends. */
   readonly certificateDaysLeft: number | undefined;
   /** Members of the roster whose etcd answers, and how many there are. */
   readonly rosterSeen: number;
   readonly rosterExpected: number;
+  /** Members in etcd's own list, learners included. */
+  readonly memberCount: number | undefined;
+  /** Members of the roster that answer as another cluster. */
+  readonly clusterIdMismatch: number | undefined;
+  /** 99th percentiles since the last time, milliseconds. */
+  readonly fsyncP99: number | undefined;
+  readonly commitP99: number | undefined;
+  /** Leaders that came since the last time. */
+  readonly leaderChanges: number | undefined;
   readonly generation: number | undefined;
   readonly phase: "open" | "rollCall" | undefined;
   /** Name of what the agent waits for. */
@@ -38,7 +50,35 @@ export interface MetricFacts {
 /** The record's phase as a number. */
 export const phaseNumbers = { open: 0, rollCall: 1 } as const;
 
-/** The data of one call. `waiting` comes a second time with its name as the dimension Wait. */
+/** Metrics that come a second time for the cluster as a whole. */
+export const clusterMetrics = [
+  "hasLeader",
+  "rosterSeen",
+  "memberCount",
+  "clusterIdMismatch",
+  "dbSize",
+  "noSpace",
+  "corrupt",
+  "fsyncP99",
+  "commitP99",
+  "backupAge",
+  "drillAge",
+  "drillOk",
+  "certificateDaysLeft",
+  "unknown",
+] as const;
+
+/** How much a member that is well does not know. One that is not well is reported as such. */
+function unknownOf(facts: MetricFacts): number {
+  // Waiting for nothing is no ignorance.
+  const known = Object.entries(facts).filter(([name]) => name !== "wait");
+  return facts.healthy ? known.filter(([, fact]) => fact === undefined).length : 0;
+}
+
+/**
+ * The data of one call. `waiting` comes a second time with its name as the dimension Wait, and `clusterMetrics` without the dimension
+ * Member.
+ */
 export function metricData(facts: MetricFacts, at: Date): MetricDatum[] {
   const dimensions = [
     { Name: "Cluster", Value: facts.cluster },
@@ -60,8 +100,9 @@ export function metricData(facts: MetricFacts, at: Date): MetricDatum[] {
             Value: Number(value),
           },
         ];
+  const names: readonly string[] = clusterMetrics;
   const waiting = datum("waiting", "None", facts.wait !== undefined);
-  return [
+  const own = [
     ...datum("healthy", "None", facts.healthy),
     ...datum("hasLeader", "None", facts.hasLeader),
     ...datum("isLeader", "None", facts.isLeader),
@@ -76,9 +117,21 @@ export function metricData(facts: MetricFacts, at: Date): MetricDatum[] {
     ...datum("certificateDaysLeft", "Count", facts.certificateDaysLeft),
     ...datum("rosterSeen", "Count", facts.rosterSeen),
     ...datum("rosterExpected", "Count", facts.rosterExpected),
+    ...datum("memberCount", "Count", facts.memberCount),
+    ...datum("clusterIdMismatch", "Count", facts.clusterIdMismatch),
+    ...datum("fsyncP99", "Milliseconds", facts.fsyncP99),
+    ...datum("commitP99", "Milliseconds", facts.commitP99),
+    ...datum("leaderChanges", "Count", facts.leaderChanges),
+    ...datum("unknown", "Count", unknownOf(facts)),
     ...datum("generation", "Count", facts.generation),
     ...datum("phase", "None", facts.phase === undefined ? undefined : phaseNumbers[facts.phase]),
     ...waiting,
+  ];
+  return [
+    ...own,
+    ...own
+      .filter(({ MetricName }) => names.includes(MetricName ?? ""))
+      .map((each) => ({ ...each, Dimensions: [{ Name: "Cluster", Value: facts.cluster }] })),
     ...(facts.wait === undefined
       ? []
       : waiting.map((each) => ({

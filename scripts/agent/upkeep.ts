@@ -53,7 +53,7 @@ class Run {
 
   async all(): Promise<Upkeep> {
     const view = await this.#look();
-    await this.#part("metrics", () => publish(this.#machine.clients, metricFacts(view)));
+    await this.#part("metrics", () => this.#publish(view));
     const ended = new AbortController();
     const meanwhile = this.#publishUntil(ended.signal);
     try {
@@ -96,6 +96,13 @@ class Run {
     }
   }
 
+  async #publish(view: UpkeepView): Promise<void> {
+    const { since = view.now, counters } = this.#state;
+    await publish(this.#machine.clients, metricFacts(view, { since, counters }));
+    const seen = view.counters === undefined ? {} : { counters: view.counters };
+    this.#state = { ...this.#state, since, ...seen };
+  }
+
   /** A drill may take minutes, and a metric that is missing is an alarm. */
   async #publishUntil(signal: AbortSignal): Promise<void> {
     for (;;) {
@@ -104,9 +111,7 @@ class Run {
       } catch {
         return;
       }
-      await this.#part("metrics", async () =>
-        publish(this.#machine.clients, metricFacts(await this.#look())),
-      );
+      await this.#part("metrics", async () => this.#publish(await this.#look()));
     }
   }
 

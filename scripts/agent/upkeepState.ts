@@ -1,6 +1,7 @@
 import { z } from "zod";
 
 import { readIfThere, writeDurably } from "./files";
+import { etcdCountersSchema } from "./metricsEtcd";
 import { paths } from "./paths";
 
 /**
@@ -15,6 +16,10 @@ const schema = z.object({
   schema: z.literal(1),
   /** When the last run ended, milliseconds since 1970. */
   at: time,
+  /** When this machine's first run looked around. */
+  since: time.optional(),
+  /** etcd's counts when CloudWatch was last told of them. */
+  counters: etcdCountersSchema.optional(),
   /** What went wrong in it, by what was being done. */
   problems: z.record(z.string(), text),
   /** The newest backup of each member that was ever listed. */

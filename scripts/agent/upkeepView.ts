@@ -10,6 +10,7 @@ import { readIfThere } from "./files";
 import type { Machine } from "./machine";
 import { markerSchema, type Marker } from "./marker";
 import type { MetricFacts } from "./metrics";
+import { ratesBetween, readCounters, type EtcdCounters } from "./metricsEtcd";
 import { paths } from "./paths";
 import { readRecord, type RecordView } from "./record";
 import { reasonOf } from "./say";
@@ -39,6 +40,12 @@ export interface UpkeepView {
   /** Undefined when this machine's etcd does not say. */
   readonly alarms: readonly Alarm[] | undefined;
   readonly drill: DrillResult | undefined;
+  /** Whether this machine's etcd was asked for the last drill, and answered. */
+  readonly drillAsked: boolean;
+  /** Members in etcd's own list; undefined when it does not say. */
+  readonly memberCount: number | undefined;
+  /** etcd's own counts; undefined when it does not say. */
+  readonly counters: EtcdCounters | undefined;
   readonly newest: Backup | undefined;
   /** Why the bucket could not be asked for the newest backup. */
   readonly bucketProblem: string | undefined;
@@ -58,9 +65,10 @@ export async function lookAround(
   const record = await readRecord(machine.bucket);
   const roster = record.kind === "present" ? record.record.roster : config.initialMembers;
   const names = roster.map(({ name }) => name);
-  const [members, around, backups, marker, agent] = await Promise.all([
+  const [members, around, counters, backups, marker, agent] = await Promise.all([
     Promise.all(roster.map((member) => lookAt(member, tls))),
     tls === undefined ? undefined : askOwn(config.address, tls),
+    readCounters(config.address).catch(() => undefined),
     newestBackup(machine.bucket, names, seen).then(
       (newest) => ({ newest, bucketProblem: undefined }),
       (error: unknown) => ({ newest: undefined, bucketProblem: reasonOf(error) }),
@@ -69,10 +77,12 @@ export async function lookAround(
     announced().catch(() => undefined),
   ]);
   return {
-    ...{ machine, config, record, marker, members, agent, ...backups },
+    ...{ machine, config, record, marker, members, agent, counters, ...backups },
     own: members.find(({ name }) => name === machine.member),
     alarms: around?.alarms,
     drill: around?.drill,
+    drillAsked: around?.drillAsked ?? false,
+    memberCount: around?.memberCount,
     certificateDaysLeft: await certificateDaysLeft(Date.now()),
     now: Date.now(),
   };
@@ -100,13 +110,24 @@ async function lookAt(
 async function askOwn(
   address: string,
   tls: ClientTls,
-): Promise<{ alarms?: readonly Alarm[]; drill?: DrillResult | undefined }> {
+): Promise<{
+  alarms?: readonly Alarm[];
+  drill?: DrillResult | undefined;
+  drillAsked: boolean;
+  memberCount?: number;
+}> {
   const etcd = new EtcdEndpoint(address, tls, askMs);
   try {
-    const [alarms, drill] = await Promise.allSettled([etcd.alarms(), etcd.read(drillKey)]);
+    const [alarms, drill, list] = await Promise.allSettled([
+      etcd.alarms(),
+      etcd.read(drillKey),
+      etcd.members(),
+    ]);
     return {
       ...(alarms.status === "fulfilled" ? { alarms: alarms.value } : {}),
       ...(drill.status === "fulfilled" ? { drill: parseDrillResult(drill.value) } : {}),
+      drillAsked: drill.status === "fulfilled",
+      ...(list.status === "fulfilled" ? { memberCount: list.value.length } : {}),
     };
   } finally {
     etcd.close();
@@ -165,13 +186,17 @@ export function waitOf(agent: AgentState | undefined): string | undefined {
   }
 }
 
-/** What CloudWatch is told of it. */
-export function metricFacts(view: UpkeepView): MetricFacts {
+/** What CloudWatch is told of it, given what an earlier look said. */
+export function metricFacts(
+  view: UpkeepView,
+  earlier: { readonly since: number; readonly counters: EtcdCounters | undefined },
+): MetricFacts {
   const { machine, config, record, own, alarms, drill, newest, members, now } = view;
   const status = own?.status;
   const raised = (kind: string): boolean | undefined => alarms?.some((each) => each.kind === kind);
   const since = (time: number | undefined): number | undefined =>
     time === undefined ? undefined : Math.max(0, Math.round((now - time) / 1000));
+  const rates = view.counters && ratesBetween(earlier.counters, view.counters);
   return {
     cluster: machine.cluster,
     member: machine.member,
@@ -183,12 +208,23 @@ export function metricFacts(view: UpkeepView): MetricFacts {
     quotaBytes: quotaOf(config),
     noSpace: raised("Nospace"),
     corrupt: raised("Corrupt"),
-    backupAgeSeconds: since(newest?.takenAt),
-    drillAgeSeconds: since(drill?.provenAt),
-    drillOk: drill === undefined ? undefined : drillOk(drill),
+    backupAgeSeconds:
+      view.bucketProblem === undefined ? since(newest?.takenAt ?? earlier.since) : undefined,
+    drillAgeSeconds: view.drillAsked ? since(drill?.provenAt ?? earlier.since) : undefined,
+    drillOk: view.drillAsked ? drill === undefined || drillOk(drill) : undefined,
     certificateDaysLeft: view.certificateDaysLeft,
     rosterSeen: members.filter((each) => each.status !== undefined).length,
     rosterExpected: members.length,
+    memberCount: view.memberCount,
+    clusterIdMismatch:
+      status === undefined
+        ? undefined
+        : members.filter(
+            (each) => (each.status?.clusterId ?? status.clusterId) !== status.clusterId,
+          ).length,
+    fsyncP99: rates?.fsyncP99,
+    commitP99: rates?.commitP99,
+    leaderChanges: rates?.leaderChanges,
     generation: record.kind === "present" ? record.record.generation : view.marker?.generation,
     phase: record.kind === "present" ? record.record.phase : undefined,
     wait: waitOf(view.agent),
