@@ -98,13 +98,14 @@ async function attempt(
     say(`waits for ${answer.unaccounted.join(", ")} to attest epoch ${record.epoch}`);
     return "waiting";
   }
-  return begin(context, record, answer);
+  return begin(context, record, answer, wish.copy !== undefined);
 }
 
 async function begin(
   context: Context,
   record: ClusterRecord,
   answer: RestoreAnswer,
+  acceptDamage: boolean,
 ): Promise<RestoreAnswer> {
   const { chosen } = answer;
   const { member } = context.facts.self;
@@ -119,7 +120,8 @@ async function begin(
   const attestations = answer.attested as readonly Attestation[];
   const roll = { ...context.facts.roll, attestations };
   const before = context.memory.unreadable.size;
-  await propose({ ...context, facts: { ...context.facts, roll } }, record, chosen.source);
+  const rolled = { ...context, facts: { ...context.facts, roll } };
+  await propose(rolled, record, chosen.source, acceptDamage);
   const refusal = context.memory.notRecoverable.get(record.epoch);
   if (refusal !== undefined || context.memory.unreadable.size > before) {
     throw new Error(

@@ -21,13 +21,18 @@ import { nextGeneration, revisionBump } from "./transitions";
 /** S3 takes no more in one put. */
 const uploadLimit = 5 * 2 ** 30;
 
-/** Puts the next generation. Another member may do the same at the same time; the record decides. */
+/**
+ * Puts the next generation. Another member may do the same at the same time; the record decides. A damaged copy is taken, as far as it
+ * can be read, only when a person has chosen it.
+ */
 export async function propose(
   context: Context,
   record: ClusterRecord,
   source: Source,
+  acceptDamage = false,
 ): Promise<void> {
-  const named = source.kind === "new" ? "new" : await prepare(context, record, source);
+  const named =
+    source.kind === "new" ? "new" : await prepare(context, record, source, acceptDamage);
   if (named === undefined) {
     return;
   }
@@ -43,13 +48,14 @@ async function prepare(
   context: Context,
   record: ClusterRecord,
   source: Exclude<Source, { kind: "new" }>,
+  acceptDamage: boolean,
 ): Promise<NamedSource | undefined> {
   await stopEtcd();
   return withScratch(context.facts.self.volumeId, async (folder) => {
     try {
       switch (source.kind) {
         case "own":
-          return await ownCopy(context, source, folder);
+          return await ownCopy(context, source, folder, acceptDamage);
         case "backup":
           return await copyOf(context, source.backup, folder);
         case "named":
@@ -77,6 +83,7 @@ async function ownCopy(
   context: Context,
   { folder: aside, rank }: Extract<Source, { kind: "own" }>,
   folder: string,
+  acceptDamage: boolean,
 ): Promise<NamedSource> {
   const recovered = await step("propose:recover", () =>
     recoverSurvivor({
@@ -84,6 +91,7 @@ async function ownCopy(
       workFolder: join(folder, "survivor"),
       etcdFolder: paths.etcdFolder,
       log: say,
+      acceptDamage,
     }),
   );
   const { term, index } = recovered;
