@@ -1,6 +1,8 @@
 import { endOfLines, useLab } from "./harness/line.ts";
 import { damageLines } from "./lines/damage.ts";
+import { everythingLines } from "./lines/everything.ts";
 import { formationLines } from "./lines/formation.ts";
+import { acknowledgementGate } from "./lines/gate.ts";
 import { machineLines } from "./lines/machines.ts";
 import { processLines } from "./lines/processes.ts";
 import { rollCallLines } from "./lines/rollCall.ts";
@@ -16,6 +18,8 @@ processLines();
 machineLines();
 storageLines();
 volumeLines();
+acknowledgementGate();
+everythingLines();
 damageLines();
 rollCallLines();
 formationLines();

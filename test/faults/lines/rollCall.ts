@@ -5,7 +5,7 @@ import { waitFor } from "../../lab/support.ts";
 import { aroundEach, Deaths } from "../harness/deaths.ts";
 import { line } from "../harness/line.ts";
 import { now } from "../writer/clock.ts";
-import { ownRevision } from "./volumes.ts";
+import { ownRevision } from "./recovery.ts";
 
 /** What a member does on its way through a roll call into the next generation (scripts/agent), in this order. */
 const effects = [
