@@ -49,7 +49,19 @@ export async function holdDrill(drill: Drill): Promise<DrillResult> {
   if (newest === undefined) {
     throw new Error("there is no backup to try");
   }
-  const { found, corrupt } = await newestRestorable(backups, (backup) => tryBackup(drill, backup));
+  const failures: unknown[] = [];
+  const { found, corrupt } = await newestRestorable(backups, async (backup) => {
+    try {
+      return await tryBackup(drill, backup);
+    } catch (error) {
+      failures.push(error);
+      throw error;
+    }
+  });
+  if (found === undefined && failures.every((error) => error instanceof NotStarted)) {
+    // Not one of several starts: that is rather this machine than all of them.
+    throw new Error(`no restored backup starts: ${corrupt[0]?.reason ?? ""}`);
+  }
   for (const { key, reason } of corrupt) {
     say(`${key} is not a good backup: ${reason}`);
   }
@@ -67,6 +79,9 @@ export async function holdDrill(drill: Drill): Promise<DrillResult> {
   return result;
 }
 
+/** Etcd does not come up on what was restored. */
+class NotStarted extends WrongContent {}
+
 async function tryBackup(
   { machine, etcd, generation }: Drill,
   backup: Backup,
@@ -77,15 +92,16 @@ async function tryBackup(
     await fetchBackup(machine.bucket, backup, file, paths.etcdFolder);
     await restored(backup, file, dataDirectory);
     await rm(file);
-    const answer = await asWrong(
-      backup,
-      askRestored(folder, dataDirectory, paths.etcdFolder, backup.revision),
-    );
+    const answer = await askRestored(
+      folder,
+      dataDirectory,
+      paths.etcdFolder,
+      backup.revision,
+    ).catch((error: unknown) => {
+      throw new NotStarted(`${backup.key}: ${reasonOf(error)}`, { cause: error });
+    });
     const { against, problem } = compareRestored(answer, [
-      [
-        "live",
-        backup.rank.generation === generation ? await liveAt(etcd, backup.revision) : undefined,
-      ],
+      ["live", backup.rank.generation === generation ? await liveAt(etcd, backup) : undefined],
       ["recorded", recordedExpectation(await backupMetadata(machine.bucket, backup.key))],
     ]);
     if (problem !== undefined) {
@@ -96,15 +112,20 @@ async function tryBackup(
 }
 
 async function restored(backup: Backup, file: string, dataDirectory: string): Promise<void> {
-  await asWrong(
-    backup,
-    restoreSnapshot({
+  try {
+    await restoreSnapshot({
       ...{ file, dataDirectory, etcdFolder: paths.etcdFolder, bump: 0, token: drillMember },
       member: drillMember,
       initialCluster: `${drillMember}=${drillPeerUrl}`,
       peerUrl: drillPeerUrl,
-    }),
-  );
+    });
+  } catch (error) {
+    const reason = reasonOf(error);
+    // A full disk says nothing about the file.
+    throw /no space left/i.test(reason)
+      ? error
+      : new WrongContent(`${backup.key}: ${reason}`, { cause: error });
+  }
   const { revision = 1n } = await readDatabase(join(dataDirectory, "member", "snap", "db"));
   if (Number(revision) !== backup.revision) {
     throw new WrongContent(
@@ -113,22 +134,17 @@ async function restored(backup: Backup, file: string, dataDirectory: string): Pr
   }
 }
 
-/** A backup that cannot be restored or started is none, unless it was the disk. */
-async function asWrong<T>(backup: Backup, action: Promise<T>): Promise<T> {
-  try {
-    return await action;
-  } catch (error) {
-    const reason = reasonOf(error);
-    throw /no space left/i.test(reason)
-      ? error
-      : new WrongContent(`${backup.key}: ${reason}`, { cause: error });
-  }
-}
-
 /** What the live cluster says about a revision; undefined when its history does not reach back so far. */
-async function liveAt(etcd: EtcdEndpoint, revision: number): Promise<Expectation | undefined> {
+async function liveAt(
+  etcd: EtcdEndpoint,
+  { key, revision }: Backup,
+): Promise<Expectation | undefined> {
+  const at = BigInt(revision);
+  const now = await etcd.linearizableRead();
+  if (now < at) {
+    throw new WrongContent(`${key} is said to be of this generation, which is at ${now} only`);
+  }
   try {
-    const at = BigInt(revision);
     const [keys, hash] = await Promise.all([etcd.keyCount(at), etcd.hashKv(at)]);
     return { keys, ...hash };
   } catch (error) {

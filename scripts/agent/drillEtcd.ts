@@ -22,8 +22,8 @@ const askSeconds = 120;
 /** Name of the scratch member. */
 export const drillMember = "drill";
 
-/** Where it says that its peers would find it. */
-export const drillPeerUrl = "unix://peer.sock";
+/** Where it says that its peers would find it. It must have a port; nobody listens there. */
+export const drillPeerUrl = "http://127.0.0.1:2380";
 
 /** What a restored etcd answers. */
 export interface Restored {
@@ -34,7 +34,6 @@ export interface Restored {
   readonly compactRevision: string;
 }
 
-const count = z.object({ count: z.int().min(0).default(0) });
 const hashes = z
   .array(
     z.object({
@@ -76,33 +75,33 @@ export async function askRestored(
 }
 
 async function ask(folder: string, etcdFolder: string, revision: number): Promise<Restored> {
-  const etcdctl = async (...args: readonly string[]): Promise<string> =>
+  const etcdctl = async (format: "json" | "fields", ...args: readonly string[]): Promise<string> =>
     must(
       join(etcdFolder, "etcdctl"),
       [
         ...["--endpoints", `unix://${join(folder, "client.sock")}`],
-        ...["--command-timeout", `${askSeconds}s`, "--write-out", "json"],
+        ...["--command-timeout", `${askSeconds}s`, "--write-out", format],
         ...args,
       ],
       { timeoutSeconds: askSeconds + 10 },
     );
-  await until(startSeconds, async () => etcdctl("endpoint", "status"));
+  await until(startSeconds, async () => etcdctl("json", "endpoint", "status"));
   // Alarms travel in snapshots, and a CORRUPT one would refuse every read.
-  await etcdctl("alarm", "disarm");
+  await etcdctl("json", "alarm", "disarm");
   const at = String(revision);
-  const [{ count: keys }, [found]] = [
-    count.parse(
-      JSON.parse(
-        await etcdctl(...["get", "", "--prefix", "--count-only", "--consistency=s"], "--rev", at),
-      ),
-    ),
-    hashes.parse(JSON.parse(await etcdctl("endpoint", "hashkv", "--rev", at))),
-  ];
-  if (found === undefined) {
-    throw new Error("etcdctl printed no hash");
+  // etcdctl prints a count in this form only.
+  const counted = await etcdctl(
+    "fields",
+    ...["get", "", "--prefix", "--count-only", "--consistency=s", "--rev", at],
+  );
+  const keys = /^"Count" : (\d+)$/m.exec(counted)?.[1];
+  const printed = await etcdctl("json", "endpoint", "hashkv", "--rev", at);
+  const [found] = hashes.parse(JSON.parse(printed));
+  if (found === undefined || keys === undefined) {
+    throw new Error("etcdctl printed no count or no hash");
   }
   const { hash, compact_revision: compacted } = found.HashKV;
-  return { keys, hash: String(hash), compactRevision: String(compacted) };
+  return { keys: Number(keys), hash: String(hash), compactRevision: String(compacted) };
 }
 
 function start(folder: string, dataDirectory: string, etcdFolder: string): ChildProcess {
@@ -113,8 +112,8 @@ function start(folder: string, dataDirectory: string, etcdFolder: string): Child
       ...[...rest, "unshare", "--net", "--", "setpriv", "--pdeathsig", "KILL", "--"],
       ...[join(etcdFolder, "etcd"), "--name", drillMember, "--data-dir", dataDirectory],
       ...["--listen-client-urls", "unix://client.sock"],
-      ...["--advertise-client-urls", "unix://client.sock"],
-      ...["--listen-peer-urls", drillPeerUrl, "--initial-advertise-peer-urls", drillPeerUrl],
+      ...["--advertise-client-urls", "http://127.0.0.1:2379"],
+      ...["--listen-peer-urls", "unix://peer.sock", "--initial-advertise-peer-urls", drillPeerUrl],
       ...["--initial-cluster", `${drillMember}=${drillPeerUrl}`],
       ...["--quota-backend-bytes", "-1", "--unsafe-no-fsync", "--log-level", "warn"],
     ],

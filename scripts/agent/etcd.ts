@@ -185,7 +185,8 @@ export class EtcdEndpoint {
       { revision: revision.toString() },
       this.#bounded(),
     );
-    return { hash: answer.hash, compactRevision: answer.compact_revision };
+    // A number of 32 bits, whatever the library's types say.
+    return { hash: BigInt(answer.hash).toString(), compactRevision: answer.compact_revision };
   }
 
   /** A read that needs a quorum; returns the revision. */
