@@ -110,3 +110,8 @@ export function withoutReserve(segment: Buffer): Buffer {
   while (end > 0 && segment[end - 1] === 0) end -= 1;
   return segment.subarray(0, Math.ceil(end / 8) * 8);
 }
+
+/** A number as protocol buffers write it; enough for the small ones of tests. */
+export function varint(value: bigint): number[] {
+  return value < 128n ? [Number(value)] : [Number(value & 127n) | 128, Number(value >> 7n)];
+}
