@@ -78,3 +78,27 @@ describe("agent-boot.service", () => {
     expect(agent.get("Service.Restart")).toEqual(["always"]);
   });
 });
+
+describe("etcd-upkeep", () => {
+  const service = unit("etcd-upkeep.service");
+  const timer = unit("etcd-upkeep.timer");
+
+  it("runs once a minute, and is there again after a reboot", () => {
+    expect(timer.get("Timer.OnCalendar")).toEqual(["minutely"]);
+    expect(timer.get("Install.WantedBy")).toEqual(["timers.target"]);
+    expect(service.get("Service.Type")).toEqual(["oneshot"]);
+    expect(service.get("Service.ExecStart")).toEqual(["/usr/local/bin/etcd-agent upkeep"]);
+  });
+
+  it("has nothing to do with the life of etcd, and stands behind it", () => {
+    const related = ["Requires", "BindsTo", "PartOf", "Wants", "Conflicts", "OnFailure", "Upholds"];
+    for (const key of related) {
+      expect(service.has(`Unit.${key}`)).toBe(false);
+    }
+    const etcd = unit("etcd.service");
+    expect([...etcd.values()].flat().some((value) => value.includes("upkeep"))).toBe(false);
+    expect(Number(service.get("Service.CPUWeight")?.[0])).toBeLessThan(100);
+    expect(Number(service.get("Service.IOWeight")?.[0])).toBeLessThan(100);
+    expect(Number(service.get("Service.OOMScoreAdjust")?.[0])).toBeGreaterThan(0);
+  });
+});
