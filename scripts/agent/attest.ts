@@ -92,7 +92,7 @@ async function allSetAside(member: string, clusterUid: string): Promise<Holding[
 }
 
 function holdingOf({ generation }: Marker, log: LogFacts, noted: string | undefined): Holding {
-  const { term, index, memberId, votersAtCommit, learnersAtCommit, votersAtLast } = log;
+  const { term, index, commit, memberId, votersAtCommit, learnersAtCommit, votersAtLast } = log;
   const damage = (noted ?? log.damage)?.slice(0, 500);
   const removed =
     memberId !== undefined &&
@@ -102,6 +102,7 @@ function holdingOf({ generation }: Marker, log: LogFacts, noted: string | undefi
     generation,
     term: safe(term),
     index: safe(index),
+    commit: safe(commit),
     votersAtCommit: [...votersAtCommit],
     votersAtLast: [...votersAtLast],
     ...(memberId === undefined ? {} : { id: memberId }),

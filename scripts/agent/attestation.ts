@@ -18,6 +18,8 @@ const ids = z.array(memberId).max(64);
 export const holdingSchema = rankSchema.extend({
   /** Id under which this copy takes part. */
   id: memberId.optional(),
+  /** Commit index, as far as it is durable. */
+  commit: z.int().min(0).optional(),
   /** Voters by the log up to its commit index, and up to its last entry. Empty when they cannot be read. */
   votersAtCommit: ids,
   votersAtLast: ids,
@@ -52,6 +54,8 @@ export const reportSchema = z.strictObject({
   ...common,
   /** `data`: etcd runs and sees no quorum. `damaged`, `blank`: it cannot run. `withdrawn`: all is well again. */
   holds: z.enum(["data", "damaged", "blank", "withdrawn"]),
+  /** Commit index of the etcd that runs and has no quorum. */
+  commit: z.int().min(0).optional(),
 });
 
 /** What a member says about itself while the roll is not called; replaced as things change. */

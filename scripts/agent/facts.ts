@@ -39,7 +39,10 @@ export interface Live {
   readonly someoneAnswers: boolean;
   /** Whether this machine's etcd runs as a learner. */
   readonly learner: boolean;
-  /** Whether a quorum's member list lacks the id under which the data on the volume takes part. Ids are never used twice. */
+  /**
+   * Whether a quorum's member list, or the data's own log up to its commit index, lacks the id under which the data on the volume takes
+   * part. Ids are never used twice.
+   */
   readonly removed: boolean;
   /** Whether all other voters are healthy and have the same hash at one revision; asked only for damaged data. */
   readonly othersAgree: boolean;

@@ -76,7 +76,7 @@ export class LiveObserver {
             ? await someoneAnswers(roster.map(({ address }) => address))
             : false,
         learner: status?.isLearner ?? false,
-        removed: others !== undefined && (await isRemoved(around, others)),
+        removed: await isRemoved(around, others),
         othersAgree:
           damaged && confirmed !== undefined
             ? await othersAgree(config.member, roster, confirmed, await agentTls())
@@ -157,15 +157,27 @@ export function rosterOf(config: MemberConfig, record: RecordView): readonly Ros
   return record.kind === "present" ? record.record.roster : config.initialMembers;
 }
 
-/** An id that a quorum's list lacks never comes back. Asked only when etcd does not become ready with data that is there. */
-async function isRemoved({ disk, service, log }: Surroundings, list: MemberList): Promise<boolean> {
+/**
+ * An id that a quorum's list lacks never comes back, nor one whose own log says, up to its commit index, that it was removed. Asked only
+ * when etcd does not become ready with data that is there.
+ */
+async function isRemoved(
+  { disk, service, log }: Surroundings,
+  list: MemberList | undefined,
+): Promise<boolean> {
   if (disk.kind !== "data" || service.state === "active") {
     return false;
   }
   const facts = await log.facts();
+  const id = facts?.memberId;
+  if (facts === undefined || id === undefined) {
+    return false;
+  }
+  const { votersAtCommit, learnersAtCommit, clusterId } = facts;
   return (
-    facts?.memberId !== undefined &&
-    facts.clusterId === list.clusterId &&
-    !list.members.some(({ id }) => id === facts.memberId)
+    (votersAtCommit.length > 0 && ![...votersAtCommit, ...learnersAtCommit].includes(id)) ||
+    (list !== undefined &&
+      list.clusterId === clusterId &&
+      !list.members.some((member) => member.id === id))
   );
 }

@@ -158,7 +158,8 @@ function open(facts: Facts, disk: Data, record: ClusterRecord, leaving: boolean)
         )
       : withoutQuorum(facts, record, "damaged");
   }
-  if (!live.running) {
+  // Held for a roll call that is over, and killed before it stopped etcd: as soon as that ends, it would not come back.
+  if (!live.running || held !== undefined) {
     return { kind: "start", marker, record };
   }
   if (live.quorum) {

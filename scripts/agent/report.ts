@@ -26,8 +26,10 @@ export async function report(
 ): Promise<void> {
   const { member, instanceId, volumeId } = context.facts.self;
   const { clusterUid, epoch } = record;
+  const commit = holds === "data" ? context.status?.raftIndex : undefined;
   const content: Report = {
     ...{ schema: 1, clusterUid, member, epoch, instanceId, volumeId, holds },
+    ...(commit === undefined ? {} : { commit: Number(commit) }),
     ...unreadableSource(context, record),
   };
   await step("report:put", () => putReport(context.machine.bucket, content));

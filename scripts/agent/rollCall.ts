@@ -86,7 +86,9 @@ function nothingIsLost(
         attested !== undefined &&
         report?.holds === heldBy(attested, record.generation) &&
         attested.instanceId === report.instanceId &&
-        attested.volumeId === report.volumeId
+        attested.volumeId === report.volumeId &&
+        // Without a quorum nothing is committed: if something was, there was a quorum since, and members may have changed.
+        (report.commit ?? 0) <= (attested.data?.commit ?? Number.MAX_SAFE_INTEGER)
       );
     }) && canGoOn(record, previous)
   );

@@ -126,6 +126,11 @@ describe("data of ours, and the record is open", () => {
     expect(decide({ disk: dataWith({ held }), record: present({ epoch }) })).toBe(expected);
   });
 
+  it("held for a roll call that is over starts anew although it runs: held, it would not come back", () => {
+    const disk = dataWith({ held: 1 });
+    expect(decide({ disk, record: present({ epoch: 2 }), live: running })).toBe("start");
+  });
+
   it("waits for a place in the roster", () => {
     const view = present({ roster: record().roster.slice(1) });
     expect(decide({ record: view })).toBe("wait:roster");

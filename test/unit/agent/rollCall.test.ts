@@ -127,6 +127,13 @@ describe("before the roll is called", () => {
     expect(word(open({ reports, previous: damaged }))).toBe("callRoll");
   });
 
+  it("but when something was committed since: there was a quorum, and members may have changed", () => {
+    const previous = all((member) => holding(member, { commit: 90 }));
+    const after = (commit: number) => members.map((member) => report(member, "data", { commit }));
+    expect(word(open({ reports: after(90), previous }))).toBe("wait:network");
+    expect(word(open({ reports: after(91), previous }))).toBe("callRoll");
+  });
+
   it("nor with one that is as blank, or as damaged, as it was; but when the last one could not go on", () => {
     const reports = [report("m1"), report("m2"), report("m3", "blank")];
     const previous = all((member) => (member === "m3" ? undefined : holding(member)));
