@@ -12,7 +12,7 @@ node_modules/.package-lock.json: package-lock.json
 	@npm ci --no-audit --no-fund --loglevel=error >&2
 	@touch $@
 
-.PHONY: help up down env status verify etcdctl ssh logs fault recover restore test test-quick test-crash test-faults clean preflight
+.PHONY: help up down env status verify etcdctl ssh logs backup fault recover restore test test-quick test-crash test-faults clean preflight
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,9 @@ ssh: node_modules/.package-lock.json ## a shell on a member through the bastion:
 
 logs: node_modules/.package-lock.json ## a member's journal: make logs MEMBER=m1
 	@$(LAB) operator logs --member "$${MEMBER:?which one? for example MEMBER=m1}"
+
+backup: node_modules/.package-lock.json ## take a backup now, on the leader, and print its key; JSON=1 for programs
+	@$(LAB) operator backup $(if $(JSON),--json) $(if $(MEMBER),--member "$$MEMBER")
 
 fault: node_modules/.package-lock.json ## break something on purpose: make fault KIND=machine MEMBER=leader; alone it lists the kinds
 	@$(LAB) fault

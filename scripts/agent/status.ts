@@ -6,17 +6,19 @@ import { paths } from "./paths";
 import { reasonOf } from "./say";
 import { etcdState } from "./service";
 import { announced } from "./state";
+import { readUpkeepState } from "./upkeepState";
 
 /** Facts about this machine and its member, whatever state they are in. What cannot be told is absent or says why. */
 export async function status(): Promise<Record<string, unknown>> {
   const machine = await thisMachine();
   const { config } = await approvedState(machine);
-  const [instance, agent, service, applied, volume, etcd] = await Promise.all([
+  const [instance, agent, service, applied, volume, upkeep, etcd] = await Promise.all([
     instanceId().catch(() => undefined),
     announced(),
     etcdState(),
     readIfThere(paths.applied),
     readIfThere(paths.volume),
+    readUpkeepState(),
     etcdFacts(config.address),
   ]);
   return {
@@ -28,6 +30,7 @@ export async function status(): Promise<Record<string, unknown>> {
     agent,
     service,
     configSha256: applied?.trim(),
+    ...(upkeep.at === 0 ? {} : { upkeep }),
     ...etcd,
   };
 }

@@ -15,6 +15,17 @@ const agentSchema = z.looseObject({
   reason: z.string().optional(),
 });
 
+/** What upkeep did last there. */
+const upkeepSchema = z.looseObject({
+  at: z.number(),
+  problems: z.record(z.string(), z.string()),
+  newest: z.looseObject({ key: z.string(), takenAt: z.number() }).optional(),
+  drill: z
+    .looseObject({ at: z.number(), ok: z.boolean(), by: z.string(), said: z.string() })
+    .optional(),
+  budget: z.looseObject({ at: z.number(), said: z.string() }).optional(),
+});
+
 /** What a machine's agent says of itself, as far as it can. */
 const factsSchema = z.looseObject({
   name: z.string(),
@@ -28,6 +39,7 @@ const factsSchema = z.looseObject({
   health: z.string().optional(),
   service: z.string().optional(),
   agent: agentSchema.optional(),
+  upkeep: upkeepSchema.optional(),
 });
 
 type Facts = z.infer<typeof factsSchema>;
@@ -50,6 +62,8 @@ export interface MemberRow {
   readonly health: string;
   /** What the agent last said it is doing, with the name of what it waits for. */
   readonly agent: z.infer<typeof agentSchema> | null;
+  /** What upkeep did last: the newest backup, the last drill, what went wrong. */
+  readonly upkeep: z.infer<typeof upkeepSchema> | null;
 }
 
 /** Puts together what the stack knows of a member and what its machine said. */
@@ -70,6 +84,7 @@ export function rowOf(member: Member, outcome: RemoteOutcome): MemberRow {
     dbSizeBytes: known.dbSizeBytes ?? null,
     health: typeof facts === "string" ? facts : (facts.health ?? "unknown"),
     agent: known.agent ?? null,
+    upkeep: known.upkeep ?? null,
   };
 }
 
@@ -83,8 +98,49 @@ function read(outcome: RemoteOutcome): Facts | string {
   }
 }
 
-/** The table for people, and below it what each machine waits for that has no member running. */
-export function statusTable(rows: readonly MemberRow[]): string {
+/** A time in the past as people say it. */
+function ago(time: number, now: number): string {
+  const minutes = Math.max(0, Math.round((now - time) / 60_000));
+  return minutes < 120 ? `${minutes} min ago` : `${Math.round(minutes / 60)} h ago`;
+}
+
+/** The newest of what members know: each has looked at another time. */
+function newestOf<T>(values: readonly (T | undefined)[], timeOf: (value: T) => number): T[] {
+  const known = values.filter((value) => value !== undefined);
+  return known.sort((a, b) => timeOf(b) - timeOf(a)).slice(0, 1);
+}
+
+function upkeepLines(rows: readonly MemberRow[], now: number): string[] {
+  const all = rows.map(({ upkeep }) => upkeep ?? undefined);
+  const backup = newestOf(
+    all.map((each) => each?.newest),
+    ({ takenAt }) => takenAt,
+  );
+  const drill = newestOf(
+    all.map((each) => each?.drill),
+    ({ at }) => at,
+  );
+  return [
+    ...backup.map(({ key, takenAt }) => `last backup ${ago(takenAt, now)}: ${key}`),
+    ...drill.map(
+      ({ at, ok, said }) => `last restore drill ${ago(at, now)}: ${ok ? "" : "NOT WELL: "}${said}`,
+    ),
+    ...rows.flatMap(({ name, upkeep }) => [
+      ...(upkeep?.budget === undefined
+        ? []
+        : [`${name}, ${ago(upkeep.budget.at, now)}: ${upkeep.budget.said}`]),
+      ...Object.entries(upkeep?.problems ?? {}).map(
+        ([part, reason]) => `${name}: ${part} fails: ${reason}`,
+      ),
+    ]),
+  ];
+}
+
+/**
+ * The table for people; below it what each machine waits for that has no member running, the last backup and the last restore drill, and
+ * what goes wrong with them.
+ */
+export function statusTable(rows: readonly MemberRow[], now = Date.now()): string {
   const header = ["MEMBER", "ZONE", "ADDRESS", "MACHINE", "ROLE", "VERSION", "SIZE", "REVISION"];
   const cells = rows.map((row) => [
     ...[row.name, row.zone, row.address, row.instanceId ?? "-", row.role ?? "-"],
@@ -98,7 +154,8 @@ export function statusTable(rows: readonly MemberRow[]): string {
       `${name} is ${agent.state}${wait}${agent.reason === undefined ? "" : `: ${agent.reason}`}`,
     ];
   });
-  return [table([...header, "HEALTH"], cells), ...waits].join("\n");
+  const lines = [...waits, ...upkeepLines(rows, now)];
+  return [table([...header, "HEALTH"], cells), ...lines].join("\n");
 }
 
 /** Id of the machine that a member's group has now, for a machine that does not answer; null when AWS cannot be asked. */

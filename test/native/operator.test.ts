@@ -10,6 +10,7 @@ import { explain, remoteCommand, sshConfig, Way } from "../../scripts/operator/l
 import { stackSchema, type Stack } from "../../scripts/operator/lib/stack.ts";
 import { outputsFromState } from "../../scripts/operator/lib/stateOutputs.ts";
 import { bytes, table } from "../../scripts/operator/lib/table.ts";
+import { readBackup } from "../../scripts/operator/backup.ts";
 import { rowOf, statusTable } from "../../scripts/operator/status.ts";
 import { disagreement, verdict } from "../../scripts/operator/verify.ts";
 
@@ -204,6 +205,39 @@ describe("status", () => {
       /^m1 is waiting \(volume-elsewhere\): vol-01 is still attached to i-2$/m,
     );
   });
+  test("the last backup, the last drill and what goes wrong are said below the table, once", () => {
+    const now = 10_000_000;
+    const minute = 60_000;
+    const upkeepOf = (age: number, changes: object = {}) => ({
+      name: "m1",
+      health: "healthy",
+      upkeep: {
+        at: now,
+        problems: {},
+        newest: { key: `backups/m1/${age}`, takenAt: now - age * minute },
+        drill: { at: now - age * minute, ok: true, by: "m3", said: `drill ${age}` },
+        ...changes,
+      },
+    });
+    const rows = [upkeepOf(5), upkeepOf(3, { problems: { backup: "no room" } })].map((said) =>
+      rowOf(member, { ...outcome, stdout: JSON.stringify(said) }),
+    );
+    assert.deepEqual(statusTable(rows, now).split("\n").slice(3), [
+      "last backup 3 min ago: backups/m1/3",
+      "last restore drill 3 min ago: drill 3",
+      "m1: backup fails: no room",
+    ]);
+    const bad = upkeepOf(180, {
+      drill: { at: now, ok: false, by: "m3", said: "it is not good" },
+      budget: { at: now, said: "m2 defragmented" },
+    });
+    const row = rowOf(member, { ...outcome, stdout: JSON.stringify(bad) });
+    assert.deepEqual(statusTable([row], now).split("\n").slice(2), [
+      "last backup 3 h ago: backups/m1/180",
+      "last restore drill 0 min ago: NOT WELL: it is not good",
+      "m1, 0 min ago: m2 defragmented",
+    ]);
+  });
   test("a machine that cannot be reached has a row, and never a healthy one", () => {
     for (const bad of [
       {
@@ -219,6 +253,25 @@ describe("status", () => {
       assert.equal(row.name, "m1");
       assert.notEqual(row.health, "healthy");
       assert.equal(row.memberId, null);
+    }
+  });
+});
+
+describe("backup", () => {
+  const taken = {
+    key: `backups/m1/g000001-t0000000002-i0000000000000042-r0000000000000017-20260102T030405Z-${"a".repeat(64)}.db`,
+    member: "m1",
+    rank: { generation: 1, term: 2, index: 42 },
+    revision: 17,
+    takenAt: 1,
+    sha256: "a".repeat(64),
+  };
+  test("what the agent took is read", () => {
+    assert.deepEqual(readBackup(`${JSON.stringify(taken)}\n`), taken);
+  });
+  test("anything else is not printed as a key", () => {
+    for (const said of ["", "{}", JSON.stringify({ ...taken, key: "backups/m1/a\u001b[2J" })]) {
+      assert.throws(() => readBackup(said), /cannot be read/);
     }
   });
 });

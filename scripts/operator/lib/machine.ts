@@ -14,6 +14,7 @@ export const agentProgram = "/usr/local/bin/etcd-agent";
 export const units = [
   "etcd.service",
   "agent-boot.service",
+  "etcd-upkeep.service",
   "var-lib-etcd.mount",
   "cloud-final.service",
 ] as const;
