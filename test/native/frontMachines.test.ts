@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { request } from "node:http";
 import { after, before, describe, test } from "node:test";
 import {
@@ -17,6 +18,7 @@ import {
   DescribeVolumesCommand,
   TerminateInstancesCommand,
 } from "@aws-sdk/client-ec2";
+import { DeleteRolePolicyCommand, PutRolePolicyCommand } from "@aws-sdk/client-iam";
 import { CreateKeyCommand } from "@aws-sdk/client-kms";
 import {
   CreateBucketCommand,
@@ -82,6 +84,18 @@ let aws: Clients;
 let site: Site;
 let face: { id: string; address: string };
 let keyArn = "";
+
+/** Statements of the role that the component gives to m1, with the key of this test. */
+function ownStatements(...sids: readonly string[]): { Sid: string }[] {
+  const text = readFileSync(
+    new URL("../unit/plan/golden/member-role.json", import.meta.url),
+    "utf8",
+  ).replace(/arn:aws:kms:[a-z0-9-]+:\d+:key\/0000/g, keyArn);
+  const { Statement } = JSON.parse(text) as { Statement: { Sid: string }[] };
+  const found = Statement.filter(({ Sid }) => sids.includes(Sid));
+  assert.equal(found.length, sids.length);
+  return found;
+}
 
 before(async () => {
   lab = await startTestLab(reality);
@@ -446,6 +460,50 @@ describe("a machine's role", () => {
       ),
       { message: /ec2:CreateTags/ },
     );
+  });
+
+  test("creates a volume in place of its own: with its tags, in its zone, of that type, under that key", async () => {
+    const self = await asMachine();
+    const policy = { RoleName: "m1", PolicyName: "replacement" };
+    const Statement = ownStatements(
+      ...["CreateReplacementVolume", "TagReplacementVolumeAtCreation"],
+      ...["OpenOwnEncryptedVolume", "GrantTheKeyToAttachedVolumes"],
+    );
+    await aws.iam.send(
+      new PutRolePolicyCommand({
+        ...policy,
+        PolicyDocument: JSON.stringify({ Version: "2012-10-17", Statement }),
+      }),
+    );
+    const create = (tags: Record<string, string>, more: object = {}) =>
+      self.ec2.send(
+        new CreateVolumeCommand({
+          ...{ AvailabilityZone: `${region}a`, VolumeType: "gp3", Size: 10, Iops: 3000 },
+          ...{ Throughput: 125, Encrypted: true, KmsKeyId: keyArn },
+          TagSpecifications: [
+            {
+              ResourceType: "volume",
+              Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })),
+            },
+          ],
+          ...more,
+        }),
+      );
+    const tags = { "etcd-cluster:cluster": "etcd-dev", "etcd-cluster:member": "m1" };
+    const { VolumeId = "" } = await create({ ...tags, Name: "etcd-dev-m1" });
+    assert.match(VolumeId, /^vol-[0-9a-f]{17}$/);
+    const { KeyMetadata } = await aws.kms.send(new CreateKeyCommand({}));
+    const refused: [string, () => Promise<unknown>][] = [
+      ["another member's", () => create({ ...tags, "etcd-cluster:member": "m2" })],
+      ["nobody's", () => create({ Name: "etcd-dev-m1" })],
+      ["in another zone", () => create(tags, { AvailabilityZone: `${region}b` })],
+      ["not encrypted", () => create(tags, { Encrypted: false, KmsKeyId: undefined })],
+      ["under another key", () => create(tags, { KmsKeyId: KeyMetadata?.Arn })],
+    ];
+    for (const [what, attempt] of refused) {
+      await assert.rejects(attempt(), { name: "UnauthorizedOperation" }, what);
+    }
+    await aws.iam.send(new DeleteRolePolicyCommand(policy));
   });
 
   test("tells absent from refused only where it may list", async () => {
