@@ -132,6 +132,22 @@ export function line(definition: Line): void {
   });
 }
 
+/** What was wrong with the members from the fault on, whenever that changed, in seconds from it. */
+function wayBack(lines: ReturnType<WriterProcess["journal"]["read"]>, faultAt: number): string {
+  let last = "";
+  const changes = lines
+    .filter((each) => each.kind === "health")
+    .filter(({ since }) => since >= faultAt)
+    .flatMap(({ at, why }) => {
+      // Which numbers a message carries is not news.
+      const words = why.replaceAll(/after [\d.]+s.*?(?=;|$)/g, "").trim() || "healthy";
+      if (words === last) return [];
+      last = words;
+      return [`  +${((at - faultAt) / 1000).toFixed(1)} ${words}`];
+    });
+  return `the way back:\n${changes.slice(0, 40).join("\n")}`;
+}
+
 /** What the writer saw last, for the message of a failure: why puts failed, and what was wrong with the members. */
 function lastWords(writer: WriterProcess): string {
   const lines = writer.journal.read();
@@ -188,6 +204,7 @@ async function runLine(
   };
   results.push(result);
   context.diagnostic(JSON.stringify({ ...result, notes }));
+  context.diagnostic(wayBack(lines, made.at));
   assertWhole(verdict, content.clusterIds, definition.clusters ?? 1);
   await definition.check?.(stage, { made, verdict, before: start, back, result });
   await lab.verify();
