@@ -92,12 +92,8 @@ async function allSetAside(member: string, clusterUid: string): Promise<Holding[
 }
 
 function holdingOf({ generation }: Marker, log: LogFacts, noted: string | undefined): Holding {
-  const { term, index, commit, memberId, votersAtCommit, learnersAtCommit, votersAtLast } = log;
+  const { term, index, commit, memberId, votersAtCommit, votersAtLast, removed } = log;
   const damage = (noted ?? log.damage)?.slice(0, 500);
-  const removed =
-    memberId !== undefined &&
-    votersAtCommit.length > 0 &&
-    ![...votersAtCommit, ...learnersAtCommit].includes(memberId);
   return {
     generation,
     term: safe(term),

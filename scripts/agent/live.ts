@@ -173,9 +173,9 @@ async function isRemoved(
   if (facts === undefined || id === undefined) {
     return false;
   }
-  const { votersAtCommit, learnersAtCommit, clusterId } = facts;
+  const { removed, clusterId } = facts;
   return (
-    (votersAtCommit.length > 0 && ![...votersAtCommit, ...learnersAtCommit].includes(id)) ||
+    removed ||
     (list !== undefined &&
       list.clusterId === clusterId &&
       !list.members.some((member) => member.id === id))

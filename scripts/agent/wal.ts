@@ -24,6 +24,11 @@ export interface LogFacts {
   readonly learnersAtCommit: readonly string[];
   readonly votersAtLast: readonly string[];
   readonly learnersAtLast: readonly string[];
+  /**
+   * Whether, up to the commit index, this member took part and was removed: etcd does not run on this any more. One that was only just
+   * added is not in the configuration either, until it has caught up to where it was.
+   */
+  readonly removed: boolean;
   /** The log ends in a record that was never completed. etcd repairs that itself; it is not damage. */
   readonly tornTail: boolean;
   /** Why the log cannot be trusted as a whole. The other facts are those up to the last entry that can be decoded. */
@@ -63,6 +68,9 @@ export async function readLog(dataDirectory: string): Promise<LogFacts> {
     learnersAtCommit: atCommit.learners,
     votersAtLast: atLast.voters,
     learnersAtLast: atLast.learners,
+    removed:
+      state.metadata !== undefined &&
+      atCommit.removed.includes(state.metadata.memberId.toString(16)),
     tornTail: end.tornTail,
     ...(damage === undefined ? {} : { damage }),
   };

@@ -5,6 +5,8 @@ export interface Configuration {
   /** Hexadecimal ids, sorted. */
   readonly voters: readonly string[];
   readonly learners: readonly string[];
+  /** Members that took part and were removed, as far back as the changes go; an id never comes back. */
+  readonly removed: readonly string[];
 }
 
 /** A configuration change at its place in the log. */
@@ -36,7 +38,11 @@ export function configurationAt(
       apply(change, voters, learners, removed);
     }
   }
-  return { voters: hexadecimal(voters), learners: hexadecimal(learners) };
+  return {
+    voters: hexadecimal(voters),
+    learners: hexadecimal(learners),
+    removed: hexadecimal(removed),
+  };
 }
 
 function apply(
