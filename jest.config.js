@@ -1,6 +1,6 @@
 /** Types are checked once by tsc; here SWC only strips them, which keeps a run small and quick. */
 module.exports = {
-  roots: ["<rootDir>/test/unit"],
+  roots: ["<rootDir>/test/unit", "<rootDir>/test/model"],
   testEnvironment: "node",
   transform: {
     "^.+\\.ts$": [
