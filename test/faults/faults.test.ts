@@ -4,6 +4,7 @@ import { everythingLines } from "./lines/everything.ts";
 import { formationLines } from "./lines/formation.ts";
 import { acknowledgementGate } from "./lines/gate.ts";
 import { machineLines } from "./lines/machines.ts";
+import { menu } from "./lines/menu.ts";
 import { processLines } from "./lines/processes.ts";
 import { resizeLines } from "./lines/resize.ts";
 import { rollCallLines } from "./lines/rollCall.ts";
@@ -15,6 +16,7 @@ import { volumeLines } from "./lines/volumes.ts";
  * order is that of what they take away: processes, machines, disks, everything.
  */
 useLab();
+menu();
 processLines();
 machineLines();
 storageLines();
