@@ -226,18 +226,21 @@ function copies(record: ClusterRecord, roll: Facts["roll"]): Copy[] {
     !roll.unreadable.includes(sha256) &&
     !roll.attestations.some(({ unreadable }) => unreadable === sha256);
   const held = roll.attestations.flatMap(({ member, data, setAside }): Copy[] =>
-    [...(data === undefined ? [] : [data]), ...setAside].map((holding) => ({
-      rank: rankOf(holding),
-      handicap:
-        (holding.damage === undefined ? 0 : 2) +
-        (holding.id !== undefined && holding.votersAtLast.includes(holding.id) ? 0 : 1),
-      holder: member,
-      source: {
-        kind: "own",
+    // A learner that had received nothing has nothing to give.
+    [...(data === undefined ? [] : [data]), ...setAside]
+      .filter(({ index }) => index > 0)
+      .map((holding) => ({
         rank: rankOf(holding),
-        ...(holding.setAside === undefined ? {} : { folder: holding.setAside }),
-      },
-    })),
+        handicap:
+          (holding.damage === undefined ? 0 : 2) +
+          (holding.id !== undefined && holding.votersAtLast.includes(holding.id) ? 0 : 1),
+        holder: member,
+        source: {
+          kind: "own",
+          rank: rankOf(holding),
+          ...(holding.setAside === undefined ? {} : { folder: holding.setAside }),
+        },
+      })),
   );
   const backups = roll.backups
     .filter(({ sha256 }) => readable(sha256))

@@ -299,6 +299,13 @@ describe("the choice of the source", () => {
     ).toEqual(["m1", "own"]);
   });
 
+  it("a learner that had received nothing is no copy", () => {
+    const empty = survivor("m2", { term: 0, index: 0, votersAtCommit: [], votersAtLast: [] });
+    expect(choose(empty)).toBe("nothing");
+    const source = { ...named("5", old), kind: "snapshot", bump: 1 } as const;
+    expect(choose(empty, {}, { source })).toEqual([undefined, "named"]);
+  });
+
   it("leaves out what cannot be read, here or elsewhere", () => {
     const one = { backups: [backup("1", newer), backup("2", old)] };
     expect(
