@@ -3,7 +3,7 @@ import type { Action, Facts } from "../../scripts/agent/facts";
 import type { Intent } from "../../scripts/agent/marker";
 import type { ClusterRecord, NamedSource } from "../../scripts/agent/record";
 import { storage } from "../../components/plan/storage";
-import { Abandoned, propose as proposeChange } from "./etcd";
+import { Abandoned, propose as proposeChange, readMembers } from "./etcd";
 import { inspect, type Folder, type Volume } from "./disk";
 import { askOthers, reachable, type Agent } from "./gather";
 import { Violation } from "./ledger";
@@ -263,7 +263,7 @@ function* replaceByLearner(agent: Agent, record: ClusterRecord): Steps<void> {
 function* change(agent: Agent, kind: "addLearner" | "promote" | "remove", id: string): Steps<void> {
   const { world, machine } = agent;
   yield `asks for: ${kind} ${id}`;
-  const through = reachable(world, machine).find((each) => each.configuration.voters.length > 0);
+  const through = reachable(world, machine).find((each) => readMembers(world, each) !== undefined);
   if (through === undefined) {
     throw new Abandoned("nobody answers");
   }

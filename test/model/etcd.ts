@@ -220,7 +220,10 @@ export function leaderOf(network: Network, etcd: Etcd): Etcd | undefined {
   if (leader?.match === undefined || leader.wal.term !== etcd.wal.term) {
     return undefined;
   }
-  const { voters } = leader.configuration;
+  const { voters, learners } = leader.configuration;
+  if (!voters.includes(etcd.id) && !learners.includes(etcd.id)) {
+    return undefined;
+  }
   const behind = voters.filter(
     (id) => id === leader.id || peer(network, leader, id)?.wal.term === leader.wal.term,
   );

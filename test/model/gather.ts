@@ -68,11 +68,17 @@ function look({ world, machine, memory }: Agent): Disk {
     : { kind: "notAttachable", reason: "it is still attached elsewhere" };
 }
 
-/** Other members' processes that can be reached. */
+/** Processes of other members of the roster that can be reached. */
 export function reachable(world: World, { member }: Machine): Etcd[] {
+  const roster = world.record?.roster;
   return world.running().filter((each) => {
     const there = world.members.get(each.name);
-    return there !== undefined && there !== member && (member.cut & (1 << there.index)) === 0;
+    return (
+      there !== undefined &&
+      there !== member &&
+      (member.cut & (1 << there.index)) === 0 &&
+      (roster === undefined || roster.some(({ name }) => name === each.name))
+    );
   });
 }
 
