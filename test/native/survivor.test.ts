@@ -256,8 +256,8 @@ for (const version of Object.keys(etcdModules) as EtcdVersion[]) {
         assert.notEqual(await check(8, 8), undefined, "a kind of page that there is not");
         assert.notEqual(await check(11, 0x10), undefined, "4096 keys more");
         // Takes seconds, of which the processor is busy.
-      if (version !== defaultVersion) return;
-      assert.equal(await check(15, 0x40), "etcdutl did not come to an end of its pages");
+        if (version !== defaultVersion) return;
+        assert.equal(await check(15, 0x40), "etcdutl did not come to an end of its pages");
       },
     );
 
