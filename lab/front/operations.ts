@@ -217,6 +217,7 @@ export const operations: Readonly<Record<Service, Known>> = {
       "GetSubscriptionAttributes",
       "GetTopicAttributes",
       "ListSubscriptionsByTopic",
+      "ListTopics",
       "ListTagsForResource",
     ],
     writes: [

@@ -4,6 +4,7 @@ import { balancerRules } from "./balancers.ts";
 import { identityRules } from "./identity.ts";
 import { interfaceRules } from "./interfaces.ts";
 import { machineRules } from "./machines.ts";
+import { monitoringRules } from "./monitoring.ts";
 import { networkRules } from "./network.ts";
 import { policyRules } from "./policies.ts";
 import { storeRules } from "./stores.ts";
@@ -16,6 +17,7 @@ export const rules: Rules = merge(
   identityRules,
   interfaceRules,
   machineRules,
+  monitoringRules,
   networkRules,
   policyRules,
   storeRules,

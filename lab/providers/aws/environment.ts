@@ -1,10 +1,12 @@
 import type { AutoScaling } from "@aws-sdk/client-auto-scaling";
+import type { CloudWatch } from "@aws-sdk/client-cloudwatch";
 import type { EC2 } from "@aws-sdk/client-ec2";
 import type { ElasticLoadBalancingV2 } from "@aws-sdk/client-elastic-load-balancing-v2";
 import type { IAM } from "@aws-sdk/client-iam";
 import type { KMS } from "@aws-sdk/client-kms";
 import type { Route53 } from "@aws-sdk/client-route-53";
 import type { S3 } from "@aws-sdk/client-s3";
+import type { SNS } from "@aws-sdk/client-sns";
 import type { SSM } from "@aws-sdk/client-ssm";
 
 import { accountId, adminCredentials, frontEndpoint } from "../../paths.ts";
@@ -42,10 +44,12 @@ export interface Aws {
   ec2(): Promise<EC2>;
   autoscaling(): Promise<AutoScaling>;
   balancing(): Promise<ElasticLoadBalancingV2>;
+  cloudWatch(): Promise<CloudWatch>;
   iam(): Promise<IAM>;
   kms(): Promise<KMS>;
   route53(): Promise<Route53>;
   s3(): Promise<S3>;
+  sns(): Promise<SNS>;
   ssm(): Promise<SSM>;
 }
 
@@ -81,6 +85,9 @@ export function configure(values: Values): Aws {
       const module = await import("@aws-sdk/client-elastic-load-balancing-v2");
       return new module.ElasticLoadBalancingV2(options);
     }),
+    cloudWatch: once(
+      async () => new (await import("@aws-sdk/client-cloudwatch")).CloudWatch(options),
+    ),
     iam: once(async () => new (await import("@aws-sdk/client-iam")).IAM(options)),
     kms: once(async () => new (await import("@aws-sdk/client-kms")).KMS(options)),
     route53: once(async () => new (await import("@aws-sdk/client-route-53")).Route53(options)),
@@ -92,6 +99,7 @@ export function configure(values: Values): Aws {
           requestChecksumCalculation: "WHEN_REQUIRED",
         }),
     ),
+    sns: once(async () => new (await import("@aws-sdk/client-sns")).SNS(options)),
     ssm: once(async () => new (await import("@aws-sdk/client-ssm")).SSM(options)),
   };
 }

@@ -2,6 +2,7 @@ import awsPackage from "@pulumi/aws/package.json" with { type: "json" };
 
 import type { ProviderDefinition } from "../shared/resource.ts";
 import * as autoscaling from "./autoscaling.ts";
+import * as cloudWatch from "./cloudWatch.ts";
 import { eip } from "./ec2/addresses.ts";
 import { vpcEndpoint } from "./ec2/endpoints.ts";
 import { internetGateway, natGateway } from "./ec2/gateways.ts";
@@ -25,6 +26,7 @@ import * as route53 from "./route53.ts";
 import { bucket } from "./s3/bucket.ts";
 import { bucketObject } from "./s3/object.ts";
 import { bucketSettings } from "./s3/settings.ts";
+import * as sns from "./sns.ts";
 import { parameter } from "./ssm.ts";
 
 /** The stand-in for @pulumi/aws: the types and arguments that the program uses, by calls of the AWS API. */
@@ -68,6 +70,10 @@ export const aws: ProviderDefinition<Aws> = {
     targetGroup,
     targetGroupAttachment,
     listener,
+    sns.topic,
+    sns.topicSubscription,
+    cloudWatch.metricAlarm,
+    cloudWatch.dashboard,
   ],
   invokes,
 };

@@ -8,6 +8,7 @@ import * as s3 from "@aws-sdk/client-s3";
 import * as ssm from "@aws-sdk/client-ssm";
 import type { StateResource } from "./deployment.ts";
 import type { Tagged } from "./inventory.ts";
+import { monitoringFinders } from "./findMonitoring.ts";
 import { clusterTag } from "./inventory.ts";
 
 /** Finds in AWS what a killed Pulumi had begun to create: by its tags where it bears any, else by its name. */
@@ -188,6 +189,7 @@ export const finders: Readonly<Record<string, Finder>> = {
     );
     return present(found.AutoScalingGroups?.[0]?.AutoScalingGroupName);
   },
+  ...monitoringFinders,
 };
 
 /** Keys with the cluster's tag that live and that the state does not know. */
