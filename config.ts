@@ -74,6 +74,14 @@ const schemas = {
     keepDays: number.optional(),
     drillEveryHours: number.optional(),
   }),
+  monitoring: z.strictObject({
+    enabled: z.boolean().optional(),
+    topicArn: text.optional(),
+    email: text.optional(),
+    backupAgeMinutes: number.optional(),
+    drillAgeHours: number.optional(),
+    certificateDaysLeft: number.optional(),
+  }),
   deletionProtection: z.boolean(),
   tags: z.record(text, text),
 } as const;

@@ -8,6 +8,8 @@ import { keyPolicy } from "./plan/iamDocuments";
 export interface ClusterKeyArgs {
   clusterName: string;
   alias: string;
+  /** Region of the alarms whose topic is encrypted with this key; undefined when there are none. */
+  alarmRegion: string | undefined;
   partition: pulumi.Output<string>;
   accountId: pulumi.Output<string>;
   deletionProtection: boolean;
@@ -21,17 +23,21 @@ export class ClusterKey extends pulumi.ComponentResource {
 
   constructor(name: string, args: ClusterKeyArgs, opts?: pulumi.ComponentResourceOptions) {
     super("etcd-cluster:index:ClusterKey", name, {}, opts);
+    const { clusterName: cluster, alarmRegion: region } = args;
+    const alarmsOf = region === undefined ? undefined : { cluster, region };
     // Volumes and bucket stay behind when a protected stack is destroyed; without their key they would be noise.
     const options = { parent: this, retainOnDelete: args.deletionProtection };
     const key = new aws.kms.Key(
       name,
       {
-        description: `etcd cluster ${args.clusterName}: disks, secrets, bucket`,
+        description: `etcd cluster ${cluster}: disks, secrets, bucket`,
         enableKeyRotation: true,
         deletionWindowInDays: 7,
         policy: pulumi
           .all([args.partition, args.accountId])
-          .apply(([partition, accountId]) => canonicalJson(keyPolicy({ partition, accountId }))),
+          .apply(([partition, accountId]) =>
+            canonicalJson(keyPolicy({ partition, accountId }, alarmsOf)),
+          ),
         tags: args.tags,
       },
       options,

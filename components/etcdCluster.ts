@@ -10,6 +10,7 @@ import type { EtcdClusterArgs } from "./etcdClusterArgs";
 import { EtcdNodeGroup, type MemberSummary } from "./etcdNodeGroup";
 import { Firewall } from "./firewall";
 import { LoadBalancer } from "./loadBalancer";
+import { Monitoring } from "./monitoring";
 import { agentArtifact, machineScript, resolveArtifact } from "./machineFiles";
 import { Network } from "./network";
 import type { MemberHealth } from "./plan/health";
@@ -17,6 +18,7 @@ import { identityTags } from "./plan/iamDocuments";
 import { physicalNames } from "./plan/names";
 import { resolveOptions, type ResolvedOptions } from "./plan/options";
 import { ports } from "./plan/ports";
+import { prometheusRules } from "./plan/prometheusRules";
 import { describeProblems } from "./plan/problems";
 import { validate } from "./plan/validate";
 import { TlsAuthority, type IssuedCertificate } from "./tlsAuthority";
@@ -32,10 +34,11 @@ const debian = { owner: "136693071363", name: "debian-13-amd64-*", architecture:
  * 3. two certificate authorities, and every member's certificates;
  * 4. per member: an address, an encrypted volume, an IAM role, and an auto scaling group of one machine;
  * 5. an internal network load balancer, DNS names and SRV records;
- * 6. a bastion, through which Pulumi bootstraps and verifies every member, one after another.
+ * 6. a bastion, through which Pulumi bootstraps and verifies every member, one after another;
+ * 7. alarms, a topic for them, and a dashboard.
  *
- * It costs what its machines, volumes, NAT gateways and balancer cost. It does not watch itself from outside: alarms and dashboards
- * are not part of it yet. Nothing is created when anything that was asked for cannot be built.
+ * It costs what its machines, volumes, NAT gateways, balancer, metrics and alarms cost. Nothing is created when anything that was asked
+ * for cannot be built.
  */
 export class EtcdCluster extends pulumi.ComponentResource {
   /** The members' endpoints, `https://<address>:2379`; clients do best with these. */
@@ -66,6 +69,12 @@ export class EtcdCluster extends pulumi.ComponentResource {
   readonly etcdVersion: string;
   /** Id of the VPC. */
   readonly vpcId: pulumi.Output<string>;
+  /** ARN of the topic that alarms speak to; undefined without monitoring. */
+  readonly alarmTopicArn: pulumi.Output<string> | undefined;
+  /** Where the dashboard is in CloudWatch's console; undefined without monitoring. */
+  readonly dashboardUrl: pulumi.Output<string> | undefined;
+  /** The alarms as a rules file of Prometheus, YAML. */
+  readonly prometheusRules: string;
   /** Every member's health when it was last verified; it resolves only after all were. */
   readonly health: pulumi.Output<MemberHealth[]>;
 
@@ -83,7 +92,10 @@ export class EtcdCluster extends pulumi.ComponentResource {
 
     const key = new ClusterKey(
       `${name}-key`,
-      { clusterName, alias: names.keyAlias, partition, accountId, deletionProtection, tags },
+      {
+        ...{ clusterName, alias: names.keyAlias, partition, accountId, deletionProtection, tags },
+        alarmRegion: hasOwnTopic(options) ? region : undefined,
+      },
       inside,
     );
     const artifacts = {
@@ -201,6 +213,17 @@ export class EtcdCluster extends pulumi.ComponentResource {
       { vpcId: network.vpcId, domain: options.domain, members: nodes.identities, tags },
       inside,
     );
+    const { topicArn } = args.monitoring ?? {};
+    const monitoring = options.monitoring.enabled
+      ? new Monitoring(
+          `${name}-monitoring`,
+          {
+            ...{ basis: options, region, partition, accountId, keyArn: key.arn, topicArn, tags },
+            ...{ email: options.monitoring.email, members: nodes },
+          },
+          inside,
+        )
+      : undefined;
     const client = authority.issueClient("operator", { commonName: "operator" });
 
     this.authority = authority;
@@ -222,6 +245,9 @@ export class EtcdCluster extends pulumi.ComponentResource {
     this.clientSecurityGroup = firewall.groupIds.clients;
     this.etcdVersion = options.etcdVersion;
     this.vpcId = network.vpcId;
+    this.alarmTopicArn = monitoring?.topicArn;
+    this.dashboardUrl = monitoring?.dashboardUrl;
+    this.prometheusRules = prometheusRules(options);
     this.health = nodes.health;
     this.registerOutputs({
       clientEndpoints: this.clientEndpoints,
@@ -254,6 +280,11 @@ function validated(name: string, args: EtcdClusterArgs): ResolvedOptions {
     });
   }
   return options;
+}
+
+/** Whether alarms speak to a topic of the cluster's own. */
+function hasOwnTopic({ monitoring }: ResolvedOptions): boolean {
+  return monitoring.enabled && monitoring.topicArn === undefined;
 }
 
 /** The newest Debian image; what is built with it ignores later ones. */

@@ -82,6 +82,21 @@ export interface EtcdClusterArgs {
     keepDays?: number | undefined;
     drillEveryHours?: number | undefined;
   };
+  /**
+   * Alarms and a dashboard in CloudWatch, unless `enabled` is false (default true). Alarms speak to the topic of `topicArn`, or to a new
+   * encrypted one, to which `email` (one address, which has to confirm; none by default; not with `topicArn`) is subscribed. An alarm is
+   * raised when the newest backup is older than `backupAgeMinutes` (above `backup.everyMinutes`, at most 14400; default twice that and
+   * 15), no backup was proven for `drillAgeHours` (above `backup.drillEveryHours`, at most 2160; default twice that and 1), or a
+   * certificate ends in less than `certificateDaysLeft` days (1 to a third of `certificateValidityDays`; default 30, or a sixth of it).
+   */
+  monitoring?: {
+    enabled?: boolean | undefined;
+    topicArn?: pulumi.Input<string> | undefined;
+    email?: string | undefined;
+    backupAgeMinutes?: number | undefined;
+    drillAgeHours?: number | undefined;
+    certificateDaysLeft?: number | undefined;
+  };
   /** Keep volumes, bucket and key when the stack is destroyed, and refuse to delete the balancer. Defaults to true. */
   deletionProtection?: boolean;
   /** Tags of everything that can bear them. */

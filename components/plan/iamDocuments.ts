@@ -1,3 +1,4 @@
+import { keyForAlarms } from "./alarmPolicies";
 import { expiryTag, storage } from "./storage";
 
 /**
@@ -281,7 +282,10 @@ export function bastionRolePolicy(scope: Scope & { readonly keyArn: string }): P
  * The key's policy. Machines use the key by their roles; the auto scaling service must be admitted here, because it launches
  * machines with encrypted root disks under its service-linked role, whose own policy knows nothing of KMS.
  */
-export function keyPolicy(scope: Pick<Scope, "partition" | "accountId">): PolicyDocument {
+export function keyPolicy(
+  scope: Pick<Scope, "partition" | "accountId">,
+  alarmsOf?: Pick<Scope, "region" | "cluster">,
+): PolicyDocument {
   // By condition instead of as principal: KMS refuses a principal that does not exist, and an account which never had an auto
   // scaling group has no such role yet.
   const scaling = {
@@ -322,6 +326,7 @@ export function keyPolicy(scope: Pick<Scope, "partition" | "accountId">): Policy
       Resource: "*",
       Condition: { ...scaling, Bool: { "kms:GrantIsForAWSResource": "true" } },
     },
+    ...(alarmsOf === undefined ? [] : [keyForAlarms({ ...scope, ...alarmsOf })]),
   );
 }
 

@@ -43,5 +43,8 @@ export function physicalNames(cluster: string, region: string) {
     targetGroup: `${cluster}-client`,
     securityGroup: (part: string) => `${cluster}-${part}`,
     domain: `${cluster}.internal`,
+    topic: `${cluster}-alarms`,
+    dashboard: cluster,
+    alarm: (what: string) => `${cluster}-${what}`,
   };
 }

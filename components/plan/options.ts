@@ -1,5 +1,6 @@
 import { upstream, type ArtifactSource } from "./artifacts";
 import { defaultEtcdVersion } from "./etcdVersions";
+import { resolveMonitoring, type MonitoringOptions, type ResolvedMonitoring } from "./monitoring";
 import { physicalNames } from "./names";
 import { defaultZones } from "./regions";
 
@@ -71,6 +72,7 @@ export interface ClusterOptions {
         drillEveryHours?: number | undefined;
       }
     | undefined;
+  monitoring?: MonitoringOptions | undefined;
   deletionProtection?: boolean | undefined;
   tags?: Record<string, unknown> | undefined;
 }
@@ -110,6 +112,7 @@ export interface ResolvedOptions {
     readonly keepDays: number;
     readonly drillEveryHours: number;
   };
+  readonly monitoring: ResolvedMonitoring;
   readonly deletionProtection: boolean;
   readonly tags: Readonly<Record<string, unknown>>;
 }
@@ -118,6 +121,13 @@ export interface ResolvedOptions {
 export function resolveOptions(name: string, options: ClusterOptions): ResolvedOptions {
   const clusterName = options.clusterName ?? name;
   const etcdVersion = options.etcdVersion ?? defaultEtcdVersion;
+  const certificateValidityDays = options.certificateValidityDays ?? 365;
+  const backup = {
+    everyMinutes: options.backup?.everyMinutes ?? 15,
+    keepLast: options.backup?.keepLast ?? 96,
+    keepDays: options.backup?.keepDays ?? 30,
+    drillEveryHours: options.backup?.drillEveryHours ?? 24,
+  };
   return {
     clusterName,
     region: options.region,
@@ -146,18 +156,14 @@ export function resolveOptions(name: string, options: ClusterOptions): ResolvedO
       node: { url: upstream.node(), ...options.artifacts?.node },
       etcd: { url: upstream.etcd(etcdVersion), ...options.artifacts?.etcd },
     },
-    certificateValidityDays: options.certificateValidityDays ?? 365,
+    certificateValidityDays,
     recovery: {
       mode: options.recovery?.mode ?? RecoveryMode.automatic,
       quorumLossSeconds: options.recovery?.quorumLossSeconds ?? 180,
       volumeLossSeconds: options.recovery?.volumeLossSeconds ?? 600,
     },
-    backup: {
-      everyMinutes: options.backup?.everyMinutes ?? 15,
-      keepLast: options.backup?.keepLast ?? 96,
-      keepDays: options.backup?.keepDays ?? 30,
-      drillEveryHours: options.backup?.drillEveryHours ?? 24,
-    },
+    backup,
+    monitoring: resolveMonitoring(options.monitoring, { backup, certificateValidityDays }),
     deletionProtection: options.deletionProtection ?? true,
     tags: options.tags ?? {},
   };

@@ -1,6 +1,7 @@
 import { architectureOf, artifactArchitecture, upstreamHashes } from "./artifacts";
 import { etcdVersionProblem } from "./etcdVersions";
 import { quorum, sizes, toleratedFailures } from "./layout";
+import { validateMonitoring } from "./monitoring";
 import { clusterNameProblem } from "./names";
 import { RecoveryMode, type ResolvedOptions } from "./options";
 import type { Problem } from "./problems";
@@ -29,6 +30,7 @@ export function validate(options: ResolvedOptions): Problem[] {
     ...artifacts(options),
     ...recovery(options),
     ...backup(options),
+    ...validateMonitoring(options.monitoring, options),
     ...tags(options),
   ];
 }

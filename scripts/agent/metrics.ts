@@ -66,6 +66,7 @@ export const clusterMetrics = [
   "drillOk",
   "certificateDaysLeft",
   "unknown",
+  "waiting",
 ] as const;
 
 /** How much a member that is well does not know. One that is not well is reported as such. */

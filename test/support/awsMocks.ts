@@ -87,6 +87,14 @@ export const outputs: Outputs = {
   "aws:lb/targetGroup:TargetGroup": () => ({ arn: "arn:targets" }),
   "aws:lb/targetGroupAttachment:TargetGroupAttachment": none,
   "aws:lb/listener:Listener": none,
+  "aws:sns/topic:Topic": (_, inputs) => ({
+    arn: `arn:aws:sns:eu-central-1:123456789012:${String(inputs["name"])}`,
+  }),
+  "aws:sns/topicSubscription:TopicSubscription": none,
+  "aws:cloudwatch/metricAlarm:MetricAlarm": (_, inputs) => ({
+    arn: `arn:aws:cloudwatch:eu-central-1:123456789012:alarm:${String(inputs["name"])}`,
+  }),
+  "aws:cloudwatch/dashboard:Dashboard": none,
   "tls:index/privateKey:PrivateKey": (name) => ({
     privateKeyPem: fakePem("EC PRIVATE KEY", name),
     privateKeyPemPkcs8: fakePem("PRIVATE KEY", name),

@@ -141,7 +141,13 @@ describe("what CloudWatch is told", () => {
         "rosterSeen {} = 3",
         "memberCount {} = 3",
       ],
-      ...["clusterIdMismatch {} = 0", "fsyncP99 {} = 2", "commitP99 {} = 5", "unknown {} = 0"],
+      ...[
+        "clusterIdMismatch {} = 0",
+        "fsyncP99 {} = 2",
+        "commitP99 {} = 5",
+        "unknown {} = 0",
+        "waiting {} = 0",
+      ],
     ]);
   });
 
@@ -162,6 +168,6 @@ describe("what CloudWatch is told", () => {
 
   test("a wait has its name", () => {
     const waits = said({ wait: "rollCall" }).filter((line) => line.startsWith("waiting"));
-    expect(waits).toEqual(["waiting {m1} = 1", "waiting {m1,rollCall} = 1"]);
+    expect(waits).toEqual(["waiting {m1} = 1", "waiting {} = 1", "waiting {m1,rollCall} = 1"]);
   });
 });

@@ -343,6 +343,7 @@ describe("tags", () => {
         "BucketLifecycleConfiguration",
         "BucketOwnershipControls",
         "BucketObjectv2",
+        "Dashboard",
       ]),
     );
     for (const { inputs } of recording.resources) {
