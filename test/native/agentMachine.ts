@@ -53,6 +53,7 @@ interface Library {
     memberId: string;
     term: bigint;
     index: bigint;
+    commit: bigint;
     votersAtCommit: string[];
     votersAtLast: string[];
   }>;
