@@ -70,7 +70,8 @@ export class Watching {
         ended ??= "failed";
       });
       watcher.on("error", (error: Error) => {
-        ended ??= /compact/i.test(reasonOf(error)) ? "compacted" : "failed";
+        // The library does not pass on why; the server's one reason is that the place in the history is gone.
+        ended ??= /^Watcher canceled/.test(reasonOf(error)) ? "compacted" : "failed";
       });
       while (!this.#stopped && ended === undefined && now() - this.#lastAt < stallMs) {
         await sleep(50);
