@@ -16,6 +16,9 @@ export type VolumeView =
   /** EC2 has not known it for `recovery.volumeLossSeconds`, and no volume carries the member's tags. */
   | { readonly kind: "gone"; readonly volumeId: string };
 
+/** Milliseconds for which a volume in place of a lost one is used without asking for the lost one again. */
+const lookAgainMs = 60_000;
+
 /** What a search begins with. */
 export interface Wanted {
   readonly config: MemberConfig;
@@ -32,6 +35,8 @@ export class VolumeFinder {
   readonly #clients: AwsClients;
   /** Since when EC2 has not known a volume, by this process's monotonic clock. */
   #missing: { readonly volumeId: string; readonly since: number } | undefined;
+  /** Which one is used in place of a volume that does not exist, and since when that has not been looked at again. */
+  #instead: { readonly lost: string; readonly volumeId: string; readonly at: number } | undefined;
 
   constructor(clients: AwsClients) {
     this.#clients = clients;
@@ -43,6 +48,10 @@ export class VolumeFinder {
     // Before any call: a machine that reboots while the API cannot be reached has its volume all the same.
     if (await isAttached(first)) {
       return { kind: "attached", volumeId: first };
+    }
+    const { lost, volumeId, at } = this.#instead ?? { lost: "", volumeId: "", at: 0 };
+    if (lost === first && performance.now() - at < lookAgainMs && (await isAttached(volumeId))) {
+      return { kind: "attached", volumeId };
     }
     const known = await this.#byId(first);
     if (typeof known === "string") {
@@ -73,6 +82,7 @@ export class VolumeFinder {
     }
     if (only !== undefined) {
       this.#missing = undefined;
+      this.#instead = { lost, volumeId: only.VolumeId ?? "", at: performance.now() };
       return this.#attach(only, config, instanceId);
     }
     const missing =
