@@ -171,6 +171,9 @@ export interface BackupSituation {
   readonly now: number;
 }
 
+/** Half the time between two runs of upkeep: a backup is rather this much early than as much late. */
+const roundSlackMs = 30_000;
+
 /** Clocks of machines differ by less. A backup from further in the future does not hold up the next one. */
 const clockSlackMs = 5 * 60_000;
 
@@ -187,5 +190,7 @@ export function backupDue(situation: BackupSituation): "formed" | "scheduled" | 
     return "formed";
   }
   const age = now - newest.takenAt;
-  return age >= everyMinutes * 60_000 || age < -clockSlackMs ? "scheduled" : undefined;
+  return age >= everyMinutes * 60_000 - roundSlackMs || age < -clockSlackMs
+    ? "scheduled"
+    : undefined;
 }

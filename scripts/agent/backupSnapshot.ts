@@ -109,6 +109,16 @@ const sealBytes = 32;
  * throws when it is not whole.
  */
 export async function proveSnapshot(file: string, etcdFolder: string): Promise<string> {
+  const sha256 = await sealedHash(file);
+  const damage = await checkDatabase(file, etcdFolder);
+  if (damage !== undefined) {
+    throw new Error(`the snapshot is damaged: ${damage}`);
+  }
+  return sha256;
+}
+
+/** Hash of a snapshot's file; throws when its content is not what etcd sealed. Reads it once, in small pieces. */
+export async function sealedHash(file: string): Promise<string> {
   const content = createHash("sha256");
   const whole = createHash("sha256");
   // Always the last bytes read, which may be the seal.
@@ -123,10 +133,6 @@ export async function proveSnapshot(file: string, etcdFolder: string): Promise<s
   }
   if (tail.length < sealBytes || !content.digest().equals(tail)) {
     throw new Error("the snapshot does not have the hash that etcd sent with it");
-  }
-  const damage = await checkDatabase(file, etcdFolder);
-  if (damage !== undefined) {
-    throw new Error(`the snapshot is damaged: ${damage}`);
   }
   return whole.digest("hex");
 }

@@ -22,8 +22,8 @@ const asBackup = (key: string): Backup[] => {
 };
 
 /**
- * The newest backup of some members. `seen` keeps what is known, so that the next look asks only for what came since; the bucket lists
- * a member's backups from the oldest to the newest.
+ * The newest backup of some members. `seen` keeps what is known, so that the next look asks only whether that is still there and what
+ * came since; the bucket lists a member's backups from the oldest to the newest.
  */
 export async function newestBackup(
   bucket: Bucket,
@@ -32,11 +32,14 @@ export async function newestBackup(
 ): Promise<Backup | undefined> {
   await Promise.all(
     members.map(async (member) => {
-      const keys = await bucket.keys(`${backupPrefix}${member}/`, seen[member]);
-      const last = keys.flatMap(asBackup).at(-1);
-      if (last !== undefined) {
-        seen[member] = last.key;
+      const prefix = `${backupPrefix}${member}/`;
+      // Just before the last one, so that it is listed itself.
+      const since = seen[member]?.slice(0, -1) ?? "";
+      let found = since === "" ? [] : (await bucket.keys(prefix, since)).flatMap(asBackup);
+      if (found.length === 0) {
+        found = (await bucket.keys(prefix)).flatMap(asBackup);
       }
+      seen[member] = found.at(-1)?.key ?? "";
     }),
   );
   return members

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -263,9 +264,58 @@ describe("upkeep", { timeout: 300_000 }, () => {
       assert.match(stderr, /roll is called|is of generation 1, and the record is at 2/);
       assert.deepEqual((await cluster.upkeep(leader)).done, []);
     }
-    // The record changes between the snapshot and the put.
     cluster.writeRecord({});
     assert.deepEqual(cloud.backups(), before);
+  });
+
+  it("looks at the record again, after the snapshot and right before it is sent", async () => {
+    const before = cloud.backups();
+    let looks = 0;
+    cloud.asked = (key) => {
+      if (key !== "control/cluster.json") return;
+      looks += 1;
+      if (looks === 2) cluster.writeRecord({ phase: "rollCall", epoch: 2 });
+    };
+    const { exitCode, stderr } = await cluster.agent("m1", "backup", "--reason", "asked");
+    cloud.asked = undefined;
+    cluster.writeRecord({});
+    assert.equal(exitCode, 1);
+    assert.match(stderr, /no backup while the roll is called/);
+    assert.equal(looks, 2);
+    assert.deepEqual(cloud.backups(), before);
+  });
+
+  it("holds the lock that an attestation needs for as long as it sends", async () => {
+    const lock = join(cluster.root("m1"), "run/etcd-cluster/upload.lock");
+    const free = (): boolean => spawnSync("flock", ["--nonblock", lock, "true"]).status === 0;
+    const held: boolean[] = [];
+    cloud.asked = (key) => {
+      if (key === "control/cluster.json") held.push(!free());
+    };
+    cloud.stored = () => held.push(!free());
+    const { exitCode, stderr } = await cluster.agent("m1", "backup", "--reason", "asked");
+    cloud.asked = undefined;
+    cloud.stored = undefined;
+    assert.equal(exitCode, 0, stderr);
+    // The first look, before the work; the second look; the put.
+    assert.deepEqual(held, [false, true, true]);
+    assert.equal(free(), true);
+  });
+
+  it("does not believe that the bucket has what it was sent", async () => {
+    let spoilt = "";
+    cloud.stored = (key) => {
+      const object = cloud.objects.get(key);
+      if (object === undefined) return;
+      spoilt = key;
+      object.body[1000] = (object.body[1000] ?? 0) ^ 1;
+    };
+    await cluster.etcdctl("m1", "put", "another", "one");
+    const { exitCode, stderr } = await cluster.agent("m1", "backup", "--reason", "asked");
+    cloud.stored = undefined;
+    assert.equal(exitCode, 1);
+    assert.match(stderr, /the bucket has other bytes under backups\/m1\//);
+    cloud.objects.delete(spoilt);
   });
 
   it("leaves no process and no file behind", () => {

@@ -37,8 +37,10 @@ export class UpkeepCloud {
   readonly calls: { readonly Namespace: string; readonly MetricData: readonly Datum[] }[] = [];
   /** S3 answers 503. */
   storeIsDown = false;
-  /** Called with the key of each object that was just put. */
+  /** Called with the key of each object that was just put, before the answer. */
   stored: ((key: string) => void) | undefined;
+  /** Called with the key of each object that is asked for, before the answer. */
+  asked: ((key: string) => void) | undefined;
   readonly #server: Server;
 
   constructor() {
@@ -126,6 +128,7 @@ export class UpkeepCloud {
     body: Buffer,
     response: ServerResponse,
   ): void {
+    if (request.method === "GET") this.asked?.(key);
     const found = this.objects.get(key);
     const etag = found && `"${createHash("md5").update(found.body).digest("hex")}"`;
     if (request.method === "PUT" && query.has("tagging")) {

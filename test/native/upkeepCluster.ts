@@ -154,13 +154,29 @@ export class UpkeepCluster {
 
   /** etcdctl against one member. */
   async etcdctl(name: string, ...args: readonly string[]): Promise<string> {
+    return (await execa(...this.#etcdctl(name, args))).stdout;
+  }
+
+  #etcdctl(name: string, args: readonly string[]): [string, string[]] {
     const pki = join(this.root(name), "etc/etcd/pki");
-    const { stdout } = await execa(join(this.#programs, "etcdctl"), [
-      ...["--endpoints", `https://${this.#member(name).address}:2379`, "--command-timeout", "5s"],
-      ...["--cacert", join(pki, "client-ca.crt"), "--cert", join(pki, "agent.crt")],
-      ...["--key", join(pki, "agent.key"), ...args],
-    ]);
-    return stdout;
+    return [
+      join(this.#programs, "etcdctl"),
+      [
+        ...["--endpoints", `https://${this.#member(name).address}:2379`, "--command-timeout", "5s"],
+        ...["--cacert", join(pki, "client-ca.crt"), "--cert", join(pki, "agent.crt")],
+        ...["--key", join(pki, "agent.key"), ...args],
+      ],
+    ];
+  }
+
+  /** Writes a value that may be too long for an argument. */
+  async write(name: string, key: string, value: string): Promise<void> {
+    await execa(...this.#etcdctl(name, ["put", key]), { input: value });
+  }
+
+  /** Takes away what upkeep remembers, as a reboot does. */
+  forget(name: string): void {
+    rmSync(join(this.root(name), "run/etcd-cluster/upkeep.json"), { force: true });
   }
 
   /** Name of the leader. */

@@ -1,3 +1,8 @@
+import { createHash } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
 import { backupDue, type BackupSituation } from "../../../scripts/agent/backup";
 import {
   backupKey,
@@ -6,7 +11,7 @@ import {
   parseBackupKey,
   type Backup,
 } from "../../../scripts/agent/backupKey";
-import { roomProblem } from "../../../scripts/agent/backupSnapshot";
+import { roomProblem, sealedHash } from "../../../scripts/agent/backupSnapshot";
 import { markExpendable, newestBackup, newestRestorable } from "../../../scripts/agent/backupStore";
 import { WrongContent, type Bucket } from "../../../scripts/agent/bucket";
 
@@ -140,10 +145,15 @@ describe("the newest backup", () => {
     expect(await newestBackup(bucket, ["m1", "m2"], seen)).toEqual(inBucket[0]);
     inBucket.push(backup({ member: "m2", rank: { generation: 1, term: 2, index: 4 } }));
     expect(await newestBackup(bucket, ["m1", "m2"], seen)).toEqual(inBucket[1]);
-    // Nothing new: what was seen last stays known.
+    asked.length = 0;
     expect(await newestBackup(bucket, ["m1", "m2"], seen)).toEqual(inBucket[1]);
-    expect(asked.slice(-2)).toEqual([inBucket[0]?.key, inBucket[1]?.key]);
+    expect(asked).toEqual([inBucket[0]?.key.slice(0, -1), inBucket[1]?.key.slice(0, -1)]);
     expect(await newestBackup(bucket, [], {})).toBeUndefined();
+    // Somebody deletes the newest, and then the last.
+    inBucket.pop();
+    expect(await newestBackup(bucket, ["m1", "m2"], seen)).toEqual(inBucket[0]);
+    inBucket.pop();
+    expect(await newestBackup(bucket, ["m1", "m2"], seen)).toBeUndefined();
   });
 });
 
@@ -191,7 +201,8 @@ describe("a backup is due", () => {
 
   it.each<[string, Partial<BackupSituation>, "formed" | "scheduled" | undefined]>([
     ["when the last one is old enough", {}, "scheduled"],
-    ["not a moment before", { now: noon + 15 * minute - 1 }, undefined],
+    ["half a minute early rather than late", { now: noon + 14.5 * minute }, "scheduled"],
+    ["not a moment before", { now: noon + 14.5 * minute - 1 }, undefined],
     ["right after formation", { newest: undefined, now: 0 }, "formed"],
     ["right after the next generation began", { generation: 2, now: noon }, "formed"],
     ["when the last one is from a far future", { now: noon - 6 * minute }, "scheduled"],
@@ -208,6 +219,44 @@ describe("a backup is due", () => {
     ["not from a member that is named corrupt", { corrupt: true, newest: undefined }, undefined],
   ])("%s", (_, changes, expected) => {
     expect(backupDue({ ...leader, ...changes })).toBe(expected);
+  });
+});
+
+describe("a snapshot's seal", () => {
+  const folder = mkdtempSync(join(tmpdir(), "etcd-seal-"));
+  afterAll(() => {
+    rmSync(folder, { recursive: true });
+  });
+  const sha256 = (bytes: Buffer): Buffer => createHash("sha256").update(bytes).digest();
+  const file = (name: string, bytes: Buffer): string => {
+    writeFileSync(join(folder, name), bytes);
+    return join(folder, name);
+  };
+
+  // Around the size of the pieces in which it is read.
+  it.each([
+    0,
+    1,
+    31,
+    32,
+    2 ** 20 - 33,
+    2 ** 20 - 32,
+    2 ** 20 - 1,
+    2 ** 20,
+    2 ** 20 + 16,
+    3 * 2 ** 20,
+  ])("holds for %i bytes, and for no others", async (size) => {
+    const content = Buffer.alloc(size, "etcd");
+    const whole = Buffer.concat([content, sha256(content)]);
+    expect(await sealedHash(file("good", whole))).toBe(sha256(whole).toString("hex"));
+    for (const at of [0, size >> 1, whole.length - 1]) {
+      const bad = Buffer.from(whole);
+      bad[at] = (bad[at] ?? 0) ^ 1;
+      await expect(sealedHash(file("bad", bad))).rejects.toThrow(/does not have the hash/);
+    }
+    await expect(sealedHash(file("cut", whole.subarray(0, -1)))).rejects.toThrow(
+      /does not have the hash/,
+    );
   });
 });
 
