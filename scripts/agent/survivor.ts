@@ -63,26 +63,48 @@ export async function recoverSurvivor(options: SurvivorOptions): Promise<Recover
   await mkdir(workFolder, { recursive: true, mode: 0o700 });
   try {
     await refuseWithoutSpace(dataDirectory, workFolder);
-    const copy = join(workFolder, "data");
-    log(`copying ${dataDirectory}, up to entry ${facts.index} of term ${facts.term}`);
-    await copyLog(dataDirectory, copy, newMemberId(facts));
-    await copySnapshots(dataDirectory, copy);
-    log(`etcd applies the log from a copy, alone`);
-    try {
-      await replay({ dataDirectory: copy, folder: workFolder, etcdFolder, index: facts.index });
-    } catch (error) {
-      throw new SurvivorRefusal("survivorDoesNotReplay", reasonOf(error));
-    }
-    const database = join(copy, "member", "snap", "db");
-    const { revision } = await verify(database, facts, etcdFolder);
+    const database = await makeDatabase(options, facts);
+    const found = await verify(database, facts, etcdFolder);
     const sha256 = await seal(database);
     const file = `${workFolder}.db`;
     await rename(database, file);
     await syncFolder(dirname(file));
-    log(`${basename(file)} holds revision ${revision}`);
-    return { file, sha256, term: facts.term, index: facts.index, revision };
+    log(`${basename(file)} holds revision ${found.revision}`);
+    return { file, sha256, term: facts.term, index: facts.index, revision: found.revision };
   } finally {
     await rm(workFolder, { recursive: true, force: true });
+  }
+}
+
+/** The database with all entries of the log in it; returns its path in the work folder. */
+async function makeDatabase(
+  { dataDirectory, workFolder, etcdFolder, log }: SurvivorOptions,
+  facts: LogFacts,
+): Promise<string> {
+  const copy = join(workFolder, "data");
+  await copySnapshots(dataDirectory, copy);
+  const database = join(copy, "member", "snap", "db");
+  if (facts.damage !== undefined && (await hasApplied(database, facts.index))) {
+    log(`the database has all ${facts.index} entries that can be read, and more`);
+    return database;
+  }
+  log(`copying ${dataDirectory}, up to entry ${facts.index} of term ${facts.term}`);
+  await copyLog(dataDirectory, copy, newMemberId(facts));
+  log("etcd applies the log, from a copy and alone");
+  try {
+    await replay({ dataDirectory: copy, folder: workFolder, etcdFolder, index: facts.index });
+  } catch (error) {
+    throw new SurvivorRefusal("survivorDoesNotReplay", reasonOf(error));
+  }
+  return database;
+}
+
+/** Whether a database is ahead of where a damaged log breaks off; etcd would not start on the two. */
+async function hasApplied(database: string, index: bigint): Promise<boolean> {
+  try {
+    return (await readDatabase(database)).consistentIndex >= index;
+  } catch (error) {
+    throw new SurvivorRefusal("survivorDoesNotReplay", reasonOf(error));
   }
 }
 

@@ -39,8 +39,7 @@ export async function replay(options: ReplayOptions): Promise<void> {
     ended = error;
   });
   child.on("exit", (code, signal) => {
-    const reason = Buffer.concat(said).toString().trim().split("\n").slice(-3).join("; ");
-    ended = new Error(`etcd ended with ${code ?? signal ?? "?"}: ${reason.slice(-1000)}`);
+    ended = new Error(`etcd ended with ${code ?? signal ?? "?"}: ${lastWords(said)}`);
   });
   try {
     await until(replaySeconds, async () => {
@@ -55,6 +54,13 @@ export async function replay(options: ReplayOptions): Promise<void> {
   } finally {
     await stop(child);
   }
+}
+
+/** Why etcd ended: what it says in its own format, or the head of a panic; the stack behind that explains nothing. */
+function lastWords(said: readonly Buffer[]): string {
+  const lines = Buffer.concat(said).toString().trim().split("\n");
+  const telling = lines.filter((line) => /^panic: |"level":"(error|panic|fatal)"/.test(line));
+  return (telling.length > 0 ? telling : lines).slice(-2).join("; ").slice(0, 1000);
 }
 
 function start(options: ReplayOptions): ChildProcess {
