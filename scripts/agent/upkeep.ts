@@ -97,8 +97,9 @@ class Run {
   }
 
   async #publish(view: UpkeepView): Promise<void> {
-    const { since = view.now, counters } = this.#state;
-    await publish(this.#machine.clients, metricFacts(view, { since, counters }));
+    const { since = view.now, counters, newest } = this.#state;
+    const earlier = { since, counters, newestAt: newest?.takenAt };
+    await publish(this.#machine.clients, metricFacts(view, earlier));
     const seen = view.counters === undefined ? {} : { counters: view.counters };
     this.#state = { ...this.#state, since, ...seen };
   }

@@ -189,7 +189,11 @@ export function waitOf(agent: AgentState | undefined): string | undefined {
 /** What CloudWatch is told of it, given what an earlier look said. */
 export function metricFacts(
   view: UpkeepView,
-  earlier: { readonly since: number; readonly counters: EtcdCounters | undefined },
+  earlier: {
+    readonly since: number;
+    readonly counters: EtcdCounters | undefined;
+    readonly newestAt: number | undefined;
+  },
 ): MetricFacts {
   const { machine, config, record, own, alarms, drill, newest, members, now } = view;
   const status = own?.status;
@@ -208,8 +212,10 @@ export function metricFacts(
     quotaBytes: quotaOf(config),
     noSpace: raised("Nospace"),
     corrupt: raised("Corrupt"),
-    backupAgeSeconds:
-      view.bucketProblem === undefined ? since(newest?.takenAt ?? earlier.since) : undefined,
+    // While the bucket is away, the last known one goes on ageing.
+    backupAgeSeconds: since(
+      newest?.takenAt ?? (view.bucketProblem === undefined ? earlier.since : earlier.newestAt),
+    ),
     drillAgeSeconds: view.drillAsked ? since(drill?.provenAt ?? earlier.since) : undefined,
     drillOk: view.drillAsked ? drill === undefined || drillOk(drill) : undefined,
     certificateDaysLeft: view.certificateDaysLeft,
