@@ -88,7 +88,7 @@ const all =
 
 describe("CloudWatch's rules, as its user guide tabulates them", () => {
   const points = (text: string) =>
-    [...text]
+    Array.from(text)
       .reverse()
       .map((each) => (each === "X" ? "breaching" : each === "0" ? "fine" : undefined));
   test.each([
@@ -357,7 +357,7 @@ describe("Prometheus's rules", () => {
       expect(rule.alert).toMatch(/^Etcd([A-Z][a-z]+)+$/);
       expect(rule.for).toMatch(/^\d+m$/);
       expect(rule.labels["cluster"]).toBe("etcd");
-      const balance = [...rule.expr].reduce((open, each) => {
+      const balance = Array.from(rule.expr).reduce((open, each) => {
         expect(open).toBeGreaterThanOrEqual(0);
         return each === "(" ? open + 1 : each === ")" ? open - 1 : open;
       }, 0);
