@@ -18,10 +18,13 @@ import {
   DescribeVolumesCommand,
   TerminateInstancesCommand,
 } from "@aws-sdk/client-ec2";
+import { ListMetricsCommand, PutMetricDataCommand } from "@aws-sdk/client-cloudwatch";
 import { DeleteRolePolicyCommand, PutRolePolicyCommand } from "@aws-sdk/client-iam";
 import { CreateKeyCommand } from "@aws-sdk/client-kms";
 import {
   CreateBucketCommand,
+  GetObjectTaggingCommand,
+  PutObjectTaggingCommand,
   GetObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
@@ -90,7 +93,9 @@ function ownStatements(...sids: readonly string[]): { Sid: string }[] {
   const text = readFileSync(
     new URL("../unit/plan/golden/member-role.json", import.meta.url),
     "utf8",
-  ).replace(/arn:aws:kms:[a-z0-9-]+:\d+:key\/0000/g, keyArn);
+  )
+    .replace(/arn:aws:kms:[a-z0-9-]+:\d+:key\/0000/g, keyArn)
+    .replaceAll("etcd-dev-bucket", bucket);
   const { Statement } = JSON.parse(text) as { Statement: { Sid: string }[] };
   const found = Statement.filter(({ Sid }) => sids.includes(Sid));
   assert.equal(found.length, sids.length);
@@ -503,6 +508,74 @@ describe("a machine's role", () => {
     for (const [what, attempt] of refused) {
       await assert.rejects(attempt(), { name: "UnauthorizedOperation" }, what);
     }
+    await aws.iam.send(new DeleteRolePolicyCommand(policy));
+  });
+
+  test("lets its own backups expire, by that tag alone, and publishes under one namespace", async () => {
+    const self = await asMachine();
+    const policy = { RoleName: "m1", PolicyName: "upkeep" };
+    const Statement = ownStatements("CreateOnly", "LetOwnOldBackupsExpire", "PublishMetrics");
+    await aws.iam.send(
+      new PutRolePolicyCommand({
+        ...policy,
+        PolicyDocument: JSON.stringify({ Version: "2012-10-17", Statement }),
+      }),
+    );
+    const put = (Key: string, more: object = {}) =>
+      self.s3.send(new PutObjectCommand({ Bucket: bucket, Key, Body: "x", ...more }));
+    const once = { IfNoneMatch: "*" };
+    await put("backups/m1/a.db", once);
+    await assert.rejects(put("backups/m1/a.db", once), { name: "PreconditionFailed" });
+    await assert.rejects(put("backups/m1/a.db"), { name: "AccessDenied" });
+    await assert.rejects(put("backups/m2/a.db", once), { name: "AccessDenied" });
+    const tag = (Key: string, tags: Record<string, string>) =>
+      self.s3.send(
+        new PutObjectTaggingCommand({
+          ...{ Bucket: bucket, Key },
+          Tagging: { TagSet: Object.entries(tags).map(([name, Value]) => ({ Key: name, Value })) },
+        }),
+      );
+    const expire = { "etcd-cluster:expire": "yes" };
+    await tag("backups/m1/a.db", expire);
+    const { TagSet } = await aws.s3.send(
+      new GetObjectTaggingCommand({ Bucket: bucket, Key: "backups/m1/a.db" }),
+    );
+    assert.deepEqual(TagSet, [{ Key: "etcd-cluster:expire", Value: "yes" }]);
+    const refused: [string, () => Promise<unknown>][] = [
+      ["another member's", () => tag("backups/m2/a.db", expire)],
+      ["the record", () => tag("control/cluster.json", expire)],
+      ["with another value", () => tag("backups/m1/a.db", { "etcd-cluster:expire": "no" })],
+      ["with another tag", () => tag("backups/m1/a.db", { ...expire, more: "x" })],
+      ["with no tag", () => tag("backups/m1/a.db", {})],
+    ];
+    for (const [what, attempt] of refused) {
+      await assert.rejects(attempt(), { name: "AccessDenied" }, what);
+    }
+    const publish = (Namespace: string) =>
+      self.cloudWatch.send(
+        new PutMetricDataCommand({
+          Namespace,
+          MetricData: [
+            {
+              MetricName: "healthy",
+              Value: 1,
+              Dimensions: [
+                { Name: "Cluster", Value: "etcd-dev" },
+                { Name: "Member", Value: "m1" },
+              ],
+            },
+          ],
+        }),
+      );
+    await publish("EtcdCluster");
+    await assert.rejects(publish("AWS/EC2"), { name: /AccessDenied/ });
+    const { Metrics } = await aws.cloudWatch.send(
+      new ListMetricsCommand({ Namespace: "EtcdCluster" }),
+    );
+    assert.deepEqual(
+      Metrics?.map(({ MetricName }) => MetricName),
+      ["healthy"],
+    );
     await aws.iam.send(new DeleteRolePolicyCommand(policy));
   });
 

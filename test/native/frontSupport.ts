@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AutoScalingClient } from "@aws-sdk/client-auto-scaling";
+import { CloudWatchClient } from "@aws-sdk/client-cloudwatch";
 import { EC2Client } from "@aws-sdk/client-ec2";
 import { ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { IAMClient } from "@aws-sdk/client-iam";
@@ -80,6 +81,7 @@ export function clientsOf(endpoint: string, credentials: Credentials = adminCred
   const options = { endpoint, region, credentials: { ...credentials }, maxAttempts: 1 };
   return {
     autoscaling: new AutoScalingClient(options),
+    cloudWatch: new CloudWatchClient(options),
     ec2: new EC2Client(options),
     elb: new ElasticLoadBalancingV2Client(options),
     iam: new IAMClient(options),
