@@ -123,13 +123,18 @@ export async function sealedHash(file: string): Promise<string> {
   const whole = createHash("sha256");
   // Always the last bytes read, which may be the seal.
   let tail = Buffer.alloc(0);
-  for await (const chunk of createReadStream(file, { highWaterMark: 2 ** 20 })) {
+  for await (const chunk of createReadStream(file, { highWaterMark: 2 ** 18 })) {
     const bytes = chunk as Buffer;
     whole.update(bytes);
-    const joined = Buffer.concat([tail, bytes]);
-    const end = Math.max(0, joined.length - sealBytes);
-    content.update(joined.subarray(0, end));
-    tail = Buffer.from(joined.subarray(end));
+    if (bytes.length >= sealBytes) {
+      content.update(tail).update(bytes.subarray(0, -sealBytes));
+      tail = Buffer.from(bytes.subarray(-sealBytes));
+    } else {
+      const joined = Buffer.concat([tail, bytes]);
+      const end = Math.max(0, joined.length - sealBytes);
+      content.update(joined.subarray(0, end));
+      tail = Buffer.from(joined.subarray(end));
+    }
   }
   if (tail.length < sealBytes || !content.digest().equals(tail)) {
     throw new Error("the snapshot does not have the hash that etcd sent with it");
