@@ -105,7 +105,7 @@ export class Monitoring extends pulumi.ComponentResource {
       this.base,
       {
         name: physicalNames(cluster, region).topic,
-        displayName: `etcd ${cluster}`,
+        displayName: `etcd cluster ${cluster}`,
         kmsMasterKeyId: args.keyArn,
         // With the topic and not after it: there is no moment in which others may publish.
         policy: pulumi

@@ -167,7 +167,7 @@ export function dashboard(basis: DashboardBasis): { readonly widgets: readonly W
   return {
     widgets: [
       text(
-        `# etcd ${clusterName}\nWhat every alarm means and what to do: \`docs/operations.md\`. A member's name: \`make status\`, \`make logs MEMBER=m1\`.`,
+        `# etcd cluster ${clusterName}\nWhat every alarm means, and what to do: \`docs/operations.md\`. What a member waits for, and why: \`make status\`, \`make logs MEMBER=m1\`.`,
         0,
         2,
       ),

@@ -66,7 +66,7 @@ describe("monitoring", () => {
     const { policy, ...rest } = inputs;
     expect(rest).toEqual({
       name: "etcd-alarms",
-      displayName: "etcd etcd",
+      displayName: "etcd cluster etcd",
       kmsMasterKeyId: "arn:aws:kms:eu-central-1:123456789012:key/0000",
       tags: { team: "storage", "etcd-cluster:cluster": "etcd" },
     });

@@ -311,7 +311,10 @@ describe("the table", () => {
 });
 
 describe("the dashboard", () => {
-  const board = dashboard({ ...basis, region: "eu-central-1", alarmArns: ["arn:a", "arn:b"] });
+  const alarmArns = made(basis).map(
+    ({ name }) => `arn:aws:cloudwatch:eu-central-1:123456789012:alarm:${name}`,
+  );
+  const board = dashboard({ ...basis, region: "eu-central-1", alarmArns });
 
   test("its body", () => {
     expectGolden(__dirname, "dashboard.json", `${JSON.stringify(board, null, 2)}\n`);
