@@ -1,6 +1,7 @@
 import { canonicalJson } from "../../components/plan/canonicalJson";
 import type { MemberConfig } from "../../components/plan/memberConfig";
 import { installArtifacts } from "./artifacts";
+import { takeBackup } from "./backup";
 import { Refusal, until } from "./deadline";
 import { etcdEnvironmentFile } from "./environment";
 import { agentTls, EtcdEndpoint, type MemberStatus } from "./etcd";
@@ -116,6 +117,10 @@ async function converge(machine: Machine, desired: Desired): Promise<void> {
     canonicalJson([desired.config.etcd, desired.config.artifacts.etcd]);
   if (restart) {
     await othersAreHealthy(desired.config, view.record);
+  }
+  if (old.artifacts.etcd.version !== desired.config.artifacts.etcd.version) {
+    // What another version writes, this one may not be able to read again.
+    await takeBackup(machine, "planned");
   }
   await approve(machine, desired.sha256);
   await installArtifacts(machine, desired.config);
