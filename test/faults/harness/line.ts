@@ -6,6 +6,7 @@ import { judge, redundant, resumption, type Verdict } from "../writer/judge.ts";
 import type { Health } from "../writer/lines.ts";
 import type { WriterProcess } from "../writer/process.ts";
 import { Cluster } from "./cluster.ts";
+import { journals } from "./machine.ts";
 import { keepResult, resultTable, type Result } from "./results.ts";
 
 /** What a fault did, told by the line that made it. */
@@ -124,6 +125,7 @@ export function line(definition: Line): void {
     } catch (error) {
       context.diagnostic(lastWords(writer));
       context.diagnostic(await lab.statusText().catch(() => ""));
+      context.diagnostic(await journals(lab).catch(() => ""));
       throw error;
     } finally {
       await writer.end();

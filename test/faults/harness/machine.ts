@@ -64,6 +64,28 @@ export async function untilAnnounced(
   return value;
 }
 
+/** What agents decided and what etcd complained of lately, on every machine: for the message of a failure. */
+export async function journals(cluster: Cluster): Promise<string> {
+  const tails = await Promise.all(
+    (await cluster.members()).map(async ({ name, machine }) => {
+      if (machine?.pid === undefined) return `${name}: no machine`;
+      const units = ["--unit=agent-boot.service", "--unit=etcd.service"];
+      const { stdout } = await inside(
+        machine.pid,
+        ["journalctl", ...units, "--lines=3000", "--output=short-precise", "--no-pager"],
+        { timeoutSeconds: 30 },
+      );
+      const telling = stdout
+        .split("\n")
+        .filter(
+          (line) => !/"level":"(debug|info|warn)"/.test(line) && !/^\s+\/|goroutine/.test(line),
+        );
+      return [`${name}:`, ...telling.slice(-60).map((line) => line.slice(0, 400))].join("\n  ");
+    }),
+  );
+  return tails.join("\n");
+}
+
 /** Takes a backup on a member at once, and answers its key. */
 export async function backUp(member: Member): Promise<string> {
   const { stdout } = await on(member, ["etcd-agent", "backup", "--reason", "test"], 120);
