@@ -34,9 +34,8 @@ export const etcdVersion = cluster.etcdVersion;
 export const region = args.region;
 export const clusterName = args.clusterName;
 export const vpcId = cluster.vpcId;
-/** The topic that alarms speak to, where they are shown, and the same alarms for Prometheus. */
+/** The topic that alarms speak to, and where they are shown. */
 export const alarmTopicArn = cluster.alarmTopicArn;
 export const dashboardUrl = cluster.dashboardUrl;
-export const prometheusRules = cluster.prometheusRules;
 /** What verify saw of every member; there only when all are verified. */
 export const health = cluster.health;

@@ -1,6 +1,7 @@
 import { alarms, type Alarm, type AlarmBasis } from "./alarms";
 import { cloudWatchAlarms } from "./cloudWatchAlarms";
 import { resolveOptions } from "./options";
+import { prometheusRules } from "./prometheusRules";
 
 /** The runbooks' list of alarms, made from the table; scripts/build/alarms.mjs puts it into docs/operations.md. */
 
@@ -74,6 +75,11 @@ export function alarmDocs(basis: AlarmBasis = documented): string {
       `- Do: ${row.action}`,
     ]),
   ].join("\n");
+}
+
+/** Prometheus's rules, by the same example. */
+export function exampleRules(): string {
+  return prometheusRules(documented);
 }
 
 /** A page with its list made anew. */

@@ -26,7 +26,8 @@ export function prometheusRules(basis: AlarmBasis): string {
     ];
   });
   return [
-    "# Made from the table of alarms; `pulumi stack output prometheusRules` gives a stack's own.",
+    "# Made from the table of alarms (components/plan/alarms.ts). Thresholds and labels are those of one cluster: a program gets its own",
+    "# cluster's as `cluster.prometheusRules`.",
     "groups:",
     `  - name: ${JSON.stringify(`etcd ${basis.clusterName}`)}`,
     "    rules:",

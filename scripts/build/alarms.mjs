@@ -1,4 +1,5 @@
-// Puts the table of alarms into docs/operations.md. Usage: node scripts/build/alarms.mjs. A unit test compares the two.
+// Puts the table of alarms into docs/operations.md, and makes docs/prometheus-rules.yml of it. Usage: node scripts/build/alarms.mjs.
+// A unit test compares.
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -16,6 +17,7 @@ const { outputFiles } = await build({
   format: "esm",
 });
 const code = Buffer.from(outputFiles[0].contents).toString("base64");
-const { withAlarmDocs } = await import(`data:text/javascript;base64,${code}`);
+const { exampleRules, withAlarmDocs } = await import(`data:text/javascript;base64,${code}`);
+writeFileSync(join(repository, "docs", "prometheus-rules.yml"), exampleRules());
 const text = withAlarmDocs(readFileSync(page, "utf8"));
 writeFileSync(page, await format(text, { parser: "markdown", printWidth: 100 }));
