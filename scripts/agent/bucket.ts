@@ -38,7 +38,7 @@ export class Bucket implements ObjectStore {
         throw new Error(`the bucket answered for ${key} without content`);
       }
       if ((object.ContentLength ?? Infinity) > textBytes) {
-        throw new Error(
+        throw new WrongContent(
           `${key} has ${object.ContentLength ?? "unknown"} bytes, more than it ever should`,
         );
       }

@@ -2,6 +2,7 @@ import type { z } from "zod";
 
 import { canonicalJson } from "../../components/plan/canonicalJson";
 import { storage } from "../../components/plan/storage";
+import { WrongContent } from "./bucket";
 import { attestationSchema, reportSchema, type Attestation, type Report } from "./attestation";
 import type { ClusterRecord, ObjectStore, PutCondition } from "./record";
 import { say } from "./say";
@@ -79,7 +80,18 @@ async function collect<T extends Claim>(
   record: ClusterRecord,
   readOne: (member: string) => ReturnType<typeof read<T>>,
 ): Promise<T[]> {
-  const found = await Promise.all(record.roster.map(async ({ name }) => readOne(name)));
+  const found = await Promise.all(
+    record.roster.map(async ({ name }) =>
+      readOne(name).catch((error: unknown): "nothing" => {
+        // One member's nonsense, however large, must not keep the others from being heard.
+        if (error instanceof WrongContent) {
+          say(`${name} is not heard: ${error.message}`);
+          return "nothing";
+        }
+        throw error;
+      }),
+    ),
+  );
   return found.flatMap((each) => (each !== "nothing" && "value" in each ? [each.value] : []));
 }
 

@@ -1,4 +1,5 @@
 import { storage } from "../../../components/plan/storage";
+import { WrongContent } from "../../../scripts/agent/bucket";
 import type { Report } from "../../../scripts/agent/attestation";
 import {
   putAttestation,
@@ -71,6 +72,17 @@ describe("what members say through the bucket", () => {
     await put(storage.attestation(5, "m1"), attestation);
     await put(storage.attestation(5, "m2"), { ...attestation, epoch: 5 });
     expect(await readAttestations(store, record(), 5)).toEqual([]);
+  });
+
+  it("what is too large to be read is not heard, and keeps nobody else from being heard", async () => {
+    await put(storage.report("m2"), report({ member: "m2", volumeId: volumes.m2 }));
+    store.before = (what) => {
+      store.before = undefined;
+      throw new WrongContent(`${what} of 5000000 bytes`);
+    };
+    expect(await readReports(store, record())).toEqual([
+      report({ member: "m2", volumeId: volumes.m2 }),
+    ]);
   });
 
   it("who is not in the roster is not listened to; who cannot be asked is an error", async () => {
