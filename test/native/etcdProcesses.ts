@@ -174,11 +174,11 @@ export class EtcdProcesses {
   }
 
   async #waitFor<T>(what: string, attempt: () => Promise<T | undefined>): Promise<T> {
-    const end = performance.now() + 20_000;
+    const end = performance.now() + 60_000;
     for (;;) {
       const found = await attempt().catch(() => undefined);
       if (found !== undefined) return found;
-      if (performance.now() > end) throw new Error(`waited 20 s for ${what}`);
+      if (performance.now() > end) throw new Error(`waited 60 s for ${what}`);
       await sleep(50);
     }
   }

@@ -68,12 +68,12 @@ async function forced(programs: string, data: string): Promise<string> {
   const child = spawn(
     join(programs, "etcd"),
     [
-      ...["--name", "forced", "--data-dir", copy, "--force-new-cluster", "--log-level", "error"],
+      ...["--name", "forced", "--data-dir", copy, "--force-new-cluster", "--log-level", "warn"],
       ...["--listen-client-urls", url(2379), "--advertise-client-urls", url(2379)],
       ...["--listen-peer-urls", url(2380), "--heartbeat-interval", "50"],
       ...["--election-timeout", "500"],
     ],
-    { stdio: ["ignore", "ignore", "pipe"], timeout: 10_000, killSignal: "SIGKILL" },
+    { stdio: ["ignore", "ignore", "pipe"], timeout: 60_000, killSignal: "SIGKILL" },
   );
   let said = "";
   child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
