@@ -130,8 +130,11 @@ describe("upkeep", { timeout: 300_000 }, () => {
       ...{ healthy: 1, hasLeader: 1, isLeader: 1, quota: 2 ** 28, noSpace: 0, corrupt: 0 },
       // The test's certificates are good for a day.
       ...{ drillOk: 1, certificateDaysLeft: 0, rosterSeen: 3, rosterExpected: 3 },
-      ...{ generation: 1, phase: 0, waiting: 0 },
+      ...{ generation: 1, phase: 0, waiting: 0, memberCount: 3, clusterIdMismatch: 0, unknown: 0 },
     });
+    // Read from etcd's own listener, since the run before this one.
+    const { fsyncP99 = -1, commitP99 = -1, leaderChanges = -1 } = values;
+    assert.ok(fsyncP99 >= 0 && commitP99 >= 0 && leaderChanges === 0, JSON.stringify(values));
   });
 
   it("takes one when asked, on any member, with everything that was acknowledged before", async () => {
