@@ -103,6 +103,11 @@ export function endOfLines(): void {
   });
 }
 
+/** The place of a line among all. */
+export function orderOf(name: string): number {
+  return names.indexOf(name);
+}
+
 /** Takes figures into the table at the end and into the kept results. */
 export function keepFigures(result: Result): void {
   results.push(result);
@@ -193,6 +198,7 @@ async function runLine(
   const { resumedMs, silenceMs } = resumption(lines, made.at);
   const result: Result = {
     line: definition.name,
+    order: orderOf(definition.name),
     what: definition.what,
     then: definition.then,
     acknowledged: verdict.acknowledged,

@@ -49,6 +49,9 @@ export function withTable(text: string, table: string): string {
 }
 
 if (import.meta.main) {
-  const text = withTable(readFileSync(page, "utf8"), operationsTable(Object.values(readResults())));
+  const text = withTable(
+    readFileSync(page, "utf8"),
+    operationsTable(Object.values(readResults()).sort((one, other) => one.order - other.order)),
+  );
   writeFileSync(page, text);
 }

@@ -5,6 +5,8 @@ import { repository } from "../../lab/support.ts";
 /** What one fault did, as measured. */
 export interface Result {
   readonly line: string;
+  /** Its place among all lines. */
+  readonly order: number;
   readonly what: string;
   /** What happens then, for docs/operations.md. */
   readonly then: string;

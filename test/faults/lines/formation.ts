@@ -5,7 +5,7 @@ import { control, labMachines } from "../../../lab/cli/fault/members.ts";
 import { must, run, waitFor } from "../../lab/support.ts";
 import type { Cluster } from "../harness/cluster.ts";
 import { aroundEach, Deaths } from "../harness/deaths.ts";
-import { cluster, keepFigures, step } from "../harness/line.ts";
+import { cluster, keepFigures, orderOf, step } from "../harness/line.ts";
 import { now } from "../writer/clock.ts";
 import { judge, redundant } from "../writer/judge.ts";
 
@@ -135,6 +135,7 @@ async function oneCluster(
     await lab.verify();
     keepFigures({
       line: name,
+      order: orderOf(name),
       what: `first formation: ${what}`,
       then: "one cluster id, one generation",
       acknowledged: verdict.acknowledged,
