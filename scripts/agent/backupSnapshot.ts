@@ -71,18 +71,23 @@ export async function mustHaveRoom(
   }
 }
 
+/** Removes what a run left that was ended in the middle of its work. */
+export async function dropWork(name: "backup" | "drill"): Promise<void> {
+  await rm(join(paths.upkeep, name), { recursive: true, force: true });
+}
+
 /** An empty folder for one piece of work; what an earlier run left there is removed, and this run's work in the end. */
 export async function withWorkFolder<T>(
   name: "backup" | "drill",
   action: (folder: string) => Promise<T>,
 ): Promise<T> {
   const folder = join(paths.upkeep, name);
-  await rm(folder, { recursive: true, force: true });
+  await dropWork(name);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   try {
     return await action(folder);
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await dropWork(name);
   }
 }
 

@@ -5,7 +5,7 @@ import type { Backup } from "./backupKey";
 import { markExpendable } from "./backupStore";
 import { budgetAction, type BudgetMember } from "./budget";
 import { keepBudget } from "./budgetAct";
-import { quotaOf } from "./backupSnapshot";
+import { dropWork, quotaOf } from "./backupSnapshot";
 import { holdDrill } from "./drill";
 import { drillDue, drillOk, type DrillResult } from "./drillResult";
 import { agentTls, EtcdEndpoint, type ClientTls } from "./etcd";
@@ -183,6 +183,8 @@ class Run {
   }
 
   async #drill(view: UpkeepView): Promise<void> {
+    // Of a run that was ended; there is one at a time.
+    await dropWork("drill");
     const { config, drill: last, now, own } = view;
     const generation = openGeneration(view);
     const newest = this.#newest;

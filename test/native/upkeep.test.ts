@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { UpkeepCluster } from "./upkeepCluster.ts";
@@ -321,7 +321,11 @@ describe("upkeep", { timeout: 300_000 }, () => {
     cloud.objects.delete(spoilt);
   });
 
-  it("leaves no process and no file behind", () => {
+  it("leaves no file behind, and removes what a run left that was ended", async () => {
+    const left = join(cluster.root("m2"), "var/lib/etcd/upkeep/drill/data");
+    mkdirSync(left, { recursive: true });
+    await cluster.upkeep("m2");
+    assert.equal(existsSync(left), false);
     for (const { name } of cluster.members) {
       const folder = join(cluster.root(name), "var/lib/etcd/upkeep");
       assert.deepEqual(existsSync(folder) ? readdirSync(folder) : [], []);
