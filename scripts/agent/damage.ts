@@ -84,7 +84,19 @@ const confessions: readonly RegExp[] = [
   /walpb: /,
   /wal: (file not found|slice bounds|max entry size)/,
   /page \d+ already freed|unexpected fault address|assertion failed/,
+  // The leader knows that this member had more than it has.
+  /tocommit\(\d+\) is out of range \[lastIndex\(\d+\)\]/,
 ];
+
+/**
+ * What of etcd's last words, the newest first, shows that its data is damaged. Stack traces are among them; what it could repair is
+ * only a warning.
+ */
+export function confession(lines: readonly string[]): string | undefined {
+  return lines
+    .filter((line) => !/"level":"(debug|info|warn)"/.test(line))
+    .find((line) => confessions.some((pattern) => pattern.test(line)));
+}
 
 /**
  * Looks at the files of an etcd that ends again and again, and keeps it from being started while it looks. Returns the damage, or
@@ -96,14 +108,14 @@ export async function examine(log: Log): Promise<string | undefined> {
   return (
     (await damageOf(log)) ??
     (await checkDatabase(join(paths.data, "member", "snap", "db"), paths.etcdFolder)) ??
-    said.find((line) => confessions.some((pattern) => pattern.test(line)))
+    confession(said)
   );
 }
 
-/** What etcd wrote last, the newest line first. Stack traces are long, and what it could repair is only a warning. */
+/** What etcd wrote last, the newest line first. Stack traces are long. */
 async function lastWords(): Promise<string[]> {
   const { stdout } = await run("journalctl", [
     ...["--unit=etcd.service", "--boot", "--lines=1000", "--output=cat", "--no-pager", "--reverse"],
   ]);
-  return stdout.split("\n").filter((line) => !/"level":"(debug|info|warn)"/.test(line));
+  return stdout.split("\n");
 }

@@ -85,11 +85,10 @@ export class Gatherer {
       this.#recordAndDisk(config, alive),
       keys,
     ]);
-    const ends =
-      this.#restarts.recent(service) >= restartsBeforeLooking && service.state !== "active";
+    const ends = this.#restarts.recent(service) >= restartsBeforeLooking;
     const running =
       alive &&
-      !(disk.kind === "blank" && ends) &&
+      !(disk.kind === "blank" && ends && service.state !== "active") &&
       (service.state === "active" || (await this.#isApplied(desired)));
     const live = await this.#observer.look({
       ...{ config, volumeId, disk, record, service, running },
@@ -198,14 +197,23 @@ export class Gatherer {
     return found !== undefined;
   }
 
-  async #findDamage(ends: boolean, { facts, corrupt }: LiveView): Promise<string | undefined> {
+  async #findDamage(
+    ends: boolean,
+    { facts, corrupt, status }: LiveView,
+  ): Promise<string | undefined> {
     if (corrupt) {
       return "etcd's CORRUPT alarm names this member";
     }
     if (!facts.running) {
       return damageOf(this.#log);
     }
-    if (!ends || facts.removed || performance.now() - this.#examined < examineMs) {
+    // Ready for a moment and gone again is no better than never ready.
+    if (
+      !ends ||
+      status !== undefined ||
+      facts.removed ||
+      performance.now() - this.#examined < examineMs
+    ) {
       return undefined;
     }
     this.#examined = performance.now();
