@@ -188,6 +188,7 @@ test("the table at the end has a row per fault", () => {
       onlyOnDestroyed: 0,
       unknown: 3,
     },
+    order: 0,
     ...{ resumedSeconds: 1.26, silenceSeconds: 1.2, redundantSeconds: null, notes: {} },
   };
   assert.equal(
