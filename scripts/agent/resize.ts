@@ -65,7 +65,13 @@ const refuse = (name: ResizeRefusal, reason: string): ResizeStep => ({
 
 /** Decides. */
 export function resizeStep(facts: ResizeFacts): ResizeStep {
-  return obstacle(facts) ?? removal(facts) ?? growth(facts) ?? shrinkage(facts) ?? { kind: "done" };
+  return (
+    obstacle(facts) ??
+    stray(facts) ??
+    removal(facts) ??
+    growth(facts) ??
+    shrinkage(facts) ?? { kind: "done" }
+  );
 }
 
 function obstacle({ record, generation, desired, members }: ResizeFacts): ResizeStep | undefined {
@@ -99,6 +105,14 @@ function obstacle({ record, generation, desired, members }: ResizeFacts): Resize
     : refuse("inconsistent", `etcd has a voter ${stranger.id} that the roster does not know`);
 }
 
+/** A member that was coming back while its name left the roster may have added a learner afterwards: it never gets a vote. */
+function stray({ record, members }: ResizeFacts): ResizeStep | undefined {
+  const one = members.find(
+    ({ name, isLearner }) => isLearner && !record.roster.some((entry) => entry.name === name),
+  );
+  return one === undefined ? undefined : { kind: "remove", id: one.id };
+}
+
 /** What was begun is finished before anything else. */
 function removal(facts: ResizeFacts): ResizeStep | undefined {
   const { record, members } = facts;
@@ -109,7 +123,10 @@ function removal(facts: ResizeFacts): ResizeStep | undefined {
   const listed = members.filter(({ name }) => name === leaving.name);
   const [first] = listed;
   if (first !== undefined) {
-    return sick(facts, leaving.name) ?? handOver(facts, listed) ?? { kind: "remove", ...first };
+    return (
+      sick(facts, leaving.name) ??
+      handOver(facts, listed) ?? { kind: "remove", id: first.id, name: leaving.name }
+    );
   }
   return confirmed(facts, leaving.name);
 }

@@ -173,7 +173,8 @@ function* letGo(
     world.rules.order.initial === "initial"
       ? record.initial
       : record.roster.map(({ name }) => name);
-  machine.settings = { startAs, token, generation, initial };
+  const peers = record.roster.map(({ name }) => name);
+  machine.settings = { startAs, token, generation, initial, peers };
   yield "gives the permit";
   machine.permit = true;
   world.kill(machine, true);
@@ -285,7 +286,7 @@ function* start(agent: Agent, action: Extract<Action, { kind: "start" }>): Steps
   const { world, machine } = agent;
   const { record, marker } = action;
   if (record === undefined) {
-    if (machine.settings === undefined) {
+    if (machine.settings === undefined && world.rules.order.secondGuards) {
       throw new Abandoned("etcd's settings are not here yet");
     }
     yield "gives the permit, without the record";

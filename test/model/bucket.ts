@@ -19,7 +19,7 @@ export class Bucket {
   /** Puts on their way, whose senders do not know what became of them. */
   readonly late: Sent[] = [];
   /** Called after every put that was done. */
-  onPut: ((key: string, value: unknown) => void) | undefined;
+  onPut: ((key: string, value: unknown, late: boolean) => void) | undefined;
   readonly #objects = new Map<string, Stored>();
   #etags = 0;
 
@@ -27,7 +27,7 @@ export class Bucket {
     return this.#objects.get(key);
   }
 
-  put(key: string, value: unknown, condition: Condition): "done" | "refused" {
+  put(key: string, value: unknown, condition: Condition, late = false): "done" | "refused" {
     const there = this.#objects.get(key);
     const holds =
       condition === "any" ||
@@ -37,7 +37,7 @@ export class Bucket {
     }
     this.#etags += 1;
     this.#objects.set(key, { value, etag: `"${this.#etags}"` });
-    this.onPut?.(key, value);
+    this.onPut?.(key, value, late);
     return "done";
   }
 
@@ -45,7 +45,7 @@ export class Bucket {
   settle(at: number, arrives: boolean): void {
     const [sent] = this.late.splice(at, 1);
     if (sent !== undefined && arrives) {
-      this.put(sent.key, sent.value, sent.condition);
+      this.put(sent.key, sent.value, sent.condition, true);
     }
   }
 }

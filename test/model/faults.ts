@@ -1,3 +1,4 @@
+import { storage } from "../../components/plan/storage";
 import { startProcess } from "./agent";
 import { campaign, replicate, sync } from "./etcd";
 import { resize, restore } from "./operator";
@@ -242,8 +243,8 @@ const events: Readonly<Record<Exclude<keyof Rates, "agent" | "operator">, Event>
   badBackup: (world) => {
     const backup = world.random.pick(world.backups);
     const content = backup === undefined ? undefined : world.contents.get(backup.sha256);
-    const named = world.record?.source;
-    const used = named?.kind === "snapshot" && named.sha256 === backup?.sha256;
+    // A source is an object of its own.
+    const used = world.bucket.get(storage.source(backup?.sha256 ?? "")) !== undefined;
     if (backup !== undefined && content !== undefined && !used) {
       world.contents.set(backup.sha256, { ...content, readable: false });
     }

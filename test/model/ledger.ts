@@ -89,13 +89,11 @@ export class Ledger {
       throw new Violation(2, `generation ${generation} is ${before}, and ${id} on ${name}`);
     }
     this.#clusterIds.set(generation, id);
-    if (wal.base !== undefined || wal.entries.length > 0) {
-      const first = this.#firstStarts.get(wal.id);
-      if (first !== undefined && first !== wal) {
-        throw new Violation(3, `${wal.id} starts anew with another log`);
-      }
-      this.#firstStarts.set(wal.id, wal);
+    const first = this.#firstStarts.get(wal.id);
+    if (first !== undefined && first !== wal) {
+      throw new Violation(3, `${wal.id} starts anew with another log`);
     }
+    this.#firstStarts.set(wal.id, wal);
   }
 
   /** The record was changed. */
@@ -163,6 +161,7 @@ export class Ledger {
       const { exists, data } = member === undefined ? {} : this.#world.volumeOf(member);
       if (
         exists === true &&
+        data?.damage === undefined &&
         data?.wal?.id === voter &&
         !data.wal.entries.includes(removal as Entry)
       ) {
@@ -224,7 +223,9 @@ export class Ledger {
   ): void {
     const world = this.#world;
     const files = [
-      ...world.backups.map(({ sha256 }) => sha256),
+      ...world.backups
+        .map(({ sha256 }) => sha256)
+        .filter((sha256) => !world.lateBackups.has(sha256)),
       ...(before.source.kind === "snapshot" ? [before.source.sha256] : []),
       ...before.earlierSources.map(({ sha256 }) => sha256),
     ];

@@ -123,7 +123,7 @@ function resizeFacts(
     generation: asked.folder.marker?.generation ?? 0,
     desired: names.map((name) => {
       const member = world.members.get(name);
-      return { name, address: member?.address ?? "", volumeId: member?.volumeId ?? "" };
+      return { name, address: member?.address ?? "", volumeId: member?.configured ?? "" };
     }),
     clusterId: asked.wal.clusterId,
     ...(leader === undefined ? {} : { leader }),
@@ -157,8 +157,11 @@ export function* restore(world: World): Program {
       }
       ({ record, etag } = again);
     }
-    for (let patience = 0; patience < 40; patience += 1) {
+    for (let patience = 0; patience < 60; patience += 1) {
       yield "restore: waits for attestations";
+      if (attestations(world, record).length === record.roster.length) {
+        break;
+      }
     }
     const heard = attestations(world, record);
     const silent = record.roster.filter(({ name }) => !heard.some(({ member }) => member === name));

@@ -34,6 +34,8 @@ export interface Order {
   readonly copySurvivor: boolean;
   /** Attestations are those of the record's epoch. */
   readonly epochs: boolean;
+  /** The second guards: the unit does not start what is held, and nothing starts on a machine without etcd's settings. */
+  readonly secondGuards: boolean;
   /** Backups are listed after all attestations were read. */
   readonly backupsLast: boolean;
   /** A source is fetched back and restored before it is named. */
@@ -88,6 +90,7 @@ export const realRules: Rules = {
     raiseCommit: true,
     copySurvivor: true,
     epochs: true,
+    secondGuards: true,
     backupsLast: true,
     verifySource: true,
     permitInMemory: true,

@@ -1,4 +1,3 @@
-import type { BackupFact } from "../../scripts/agent/facts";
 import { stepProcess } from "./agent";
 import { campaign, leaderOf, readMembers, replicate, sync } from "./etcd";
 import { Chooser, happen, launch, time, write } from "./faults";
@@ -31,20 +30,17 @@ export interface Outcome {
 const patience = 700;
 
 /** Runs a scenario. */
-export function run(scenario: Scenario, rules: Rules, traced = false): Outcome {
+export function run(
+  scenario: Scenario,
+  rules: Rules,
+  { traced = false, brief = false }: { readonly traced?: boolean; readonly brief?: boolean } = {},
+): Outcome {
   const world = new World(scenario, rules, traced);
-  const before = world.bucket.onPut;
-  world.bucket.onPut = (key, value) => {
-    before?.(key, value);
-    if (key.startsWith("backups/")) {
-      world.backups.push(value as BackupFact);
-    }
-  };
   let end = "";
   let violation: Violation | undefined;
   try {
     disturb(world);
-    end = recover(world);
+    end = brief ? "faults" : recover(world);
   } catch (error) {
     if (!(error instanceof Violation)) {
       throw error;
@@ -71,9 +67,9 @@ export function runSeed(
   seed: number,
   steps: number,
   rules: Rules,
-  options: { readonly traced?: boolean; readonly profile?: Profile } = {},
+  options: { readonly traced?: boolean; readonly profile?: Profile; readonly brief?: boolean } = {},
 ): Outcome {
-  return run(scenarioOf(seed, steps, options.profile), rules, options.traced ?? false);
+  return run(scenarioOf(seed, steps, options.profile), rules, options);
 }
 
 function disturb(world: World): void {

@@ -51,7 +51,16 @@ export interface Scenario {
 }
 
 /** What a run is mainly about. */
-export const profiles = ["any", "disks", "resize", "restore", "bucket", "raft", "agents"] as const;
+export const profiles = [
+  "any",
+  "disks",
+  "resize",
+  "restore",
+  "bucket",
+  "raft",
+  "agents",
+  "cut",
+] as const;
 
 /** One of them. */
 export type Profile = (typeof profiles)[number];
@@ -78,7 +87,8 @@ function emphasis(profile: Profile, some: Some): Partial<Rates> {
       return {
         ...{ restore: some(1, 3), operator: 120, backup: some(1, 4), resize: 0, launch: 30 },
         ...{ s3: some(0.9, 5), partition: some(0.9, 3), reboot: some(0.6, 2), time: 15 },
-        ...{ loseVolume: some(0.3, 0.4), killMachine: some(0.7, 2) },
+        ...{ loseVolume: some(0.3, 0.4), killMachine: some(0.7, 2), secondAgent: some(0.5, 8) },
+        ...{ killEtcd: some(0.7, 3) },
       };
     case "bucket":
       return {
@@ -89,6 +99,13 @@ function emphasis(profile: Profile, some: Some): Partial<Rates> {
       return {
         ...{ campaign: 60, raft: 400, write: 40, partition: some(1, 6), heal: 6, agent: 250 },
         ...{ killEtcd: some(0.7, 3), loseVolume: some(0.9, 1), resize: 0, restore: 0 },
+      };
+    case "cut":
+      return {
+        ...{ s3: some(1, 8), restore: some(1, 8), operator: 250, backup: some(1, 8), time: 30 },
+        ...{ reboot: some(0.8, 5), killMachine: some(0.8, 4), launch: 60, killEtcd: some(1, 6) },
+        ...{ campaign: 50, systemd: 60, secondAgent: some(0.5, 12), killAgent: some(0.5, 5) },
+        ...{ loseVolume: 0, damage: 0, copyVolume: 0, badBackup: 0, resize: 0, detach: 0 },
       };
     case "agents":
       return {
@@ -103,7 +120,9 @@ function emphasis(profile: Profile, some: Some): Partial<Rates> {
 export function scenarioOf(seed: number, steps: number, wanted?: Profile): Scenario {
   const random = new Random(seed ^ 0x5bd1e995);
   const profile = wanted ?? (random.chance(0.4) ? "any" : (random.pick(profiles) ?? "any"));
-  const size = random.pick(profile === "raft" ? [3, 5, 5] : [1, 2, 3, 3, 3, 3, 5]) ?? 3;
+  const sizes =
+    profile === "raft" ? [3, 5, 5] : profile === "cut" ? [1, 1, 2, 3] : [1, 2, 3, 3, 3, 3, 5];
+  const size = random.pick(sizes) ?? 3;
   const some: Some = (probability, rate) =>
     random.chance(probability) ? rate * (0.3 + 2 * random.next()) : 0;
   return {

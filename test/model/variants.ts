@@ -145,6 +145,7 @@ export const variants: readonly Variant[] = [
   {
     name: "rank without the generation",
     breaks: [6],
+    profile: "any",
     rules: believing((facts) => {
       const generation = facts.record.kind === "present" ? facts.record.record.generation : 0;
       const changed = withHoldings(facts, (holding) =>
@@ -180,12 +181,6 @@ export const variants: readonly Variant[] = [
     rules: order({ raiseCommit: false }),
   },
   {
-    name: "the survivor's own data is altered, not a copy",
-    breaks: [1, 2, 3, 6, 7],
-    profile: "disks",
-    rules: order({ copySurvivor: false }),
-  },
-  {
     name: "backups listed before the attestations were read",
     breaks: [6],
     profile: "bucket",
@@ -204,19 +199,6 @@ export const variants: readonly Variant[] = [
   },
 
   // Who goes on with the same generation.
-  {
-    name: "count names instead of ids",
-    breaks: [7],
-    profile: "disks",
-    rules: believing((facts) =>
-      withHoldings(facts, (holding, { member }) => ({
-        ...holding,
-        id: member,
-        votersAtCommit: holding.votersAtCommit.map(nameOf),
-        votersAtLast: holding.votersAtLast.map(nameOf),
-      })),
-    ),
-  },
   {
     name: "learner counted as a voter",
     breaks: [7],
@@ -288,7 +270,7 @@ export const variants: readonly Variant[] = [
   {
     name: "an operator's restore without fencing",
     breaks: [1],
-    profile: "restore",
+    profile: "cut",
     rules: order({ fence: false }),
   },
   {
@@ -298,7 +280,8 @@ export const variants: readonly Variant[] = [
   },
   {
     name: "a name leaves the roster before etcd has removed it",
-    breaks: [5],
+    breaks: [5, 7],
+    profile: "resize",
     rules: {
       ...realRules,
       resizeStep: (facts) => {
@@ -345,17 +328,19 @@ export const variants: readonly Variant[] = [
   {
     name: "held not checked",
     breaks: [1],
-    profile: "restore",
-    rules: believing((facts) =>
-      phaseOf(facts) === "unreachable"
-        ? withData(facts, ({ kind, marker }) => ({ kind, marker }))
-        : facts,
+    profile: "cut",
+    rules: believing(
+      (facts) =>
+        phaseOf(facts) === "unreachable"
+          ? withData(facts, ({ kind, marker }) => ({ kind, marker }))
+          : facts,
+      { secondGuards: false },
     ),
   },
   {
     name: "attests without being held",
     breaks: [1],
-    profile: "restore",
+    profile: "cut",
     rules: believing(
       (facts) =>
         withData(facts, (data) =>
@@ -369,7 +354,7 @@ export const variants: readonly Variant[] = [
   {
     name: "attest while running",
     breaks: [1, 6],
-    profile: "restore",
+    profile: "cut",
     rules: believing(
       (facts) =>
         phaseOf(facts) === "rollCall"
@@ -381,7 +366,7 @@ export const variants: readonly Variant[] = [
   {
     name: "what was blank is sworn to as data, unheld",
     breaks: [1],
-    profile: "restore",
+    profile: "cut",
     rules: order({ lookAgain: false }),
   },
   {
@@ -397,14 +382,16 @@ export const variants: readonly Variant[] = [
   {
     name: "starts without the record on a machine that did not read it open",
     breaks: [1],
-    profile: "restore",
-    rules: believing((facts) =>
-      phaseOf(facts) === "unreachable"
-        ? withData(facts, (data) => ({
-            ...data,
-            marker: { ...data.marker, instanceId: facts.self.instanceId },
-          }))
-        : facts,
+    profile: "cut",
+    rules: believing(
+      (facts) =>
+        phaseOf(facts) === "unreachable"
+          ? withData(facts, (data) => ({
+              ...data,
+              marker: { ...data.marker, instanceId: facts.self.instanceId },
+            }))
+          : facts,
+      { secondGuards: false },
     ),
   },
   {
@@ -419,8 +406,8 @@ export const variants: readonly Variant[] = [
   {
     name: "no lock among a machine's processes",
     breaks: [1, 3, 6],
-    profile: "agents",
-    rules: order({ lock: false }),
+    profile: "cut",
+    rules: order({ lock: false, secondGuards: false, release: "always" }),
   },
 
   // Identities, volumes and first starts.
@@ -434,16 +421,6 @@ export const variants: readonly Variant[] = [
     name: "no intent before joined",
     breaks: [7],
     rules: order({ intent: false }),
-  },
-  {
-    name: "blank is new, in joined or not",
-    breaks: [3],
-    profile: "disks",
-    rules: believing((facts) =>
-      facts.disk.kind === "blank"
-        ? withRecord(facts, (record) => ({ ...record, joined: [] }))
-        : facts,
-    ),
   },
   {
     name: "marker without log treated as new",
@@ -513,29 +490,6 @@ export const variants: readonly Variant[] = [
         },
       })),
     ),
-  },
-  {
-    name: "bootstrap names the roster instead of initial",
-    breaks: [2],
-    profile: "resize",
-    rules: {
-      ...order({ initial: "roster" }),
-      transitions: {
-        ...realRules.transitions,
-        withEntered: (record, member) => ({
-          ...realRules.transitions.withEntered(record, member),
-          joined: record.joined,
-        }),
-        withDropped: (record, name) => ({
-          ...realRules.transitions.withDropped(record, name),
-          joined: record.joined,
-        }),
-        withLeaving: (record, name) => ({
-          ...realRules.transitions.withLeaving(record, name),
-          joined: record.joined,
-        }),
-      },
-    },
   },
   {
     name: "comes back under the same id, without data",

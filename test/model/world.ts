@@ -27,6 +27,8 @@ export interface Settings {
   readonly startAs: "new" | "existing";
   readonly token: string;
   readonly initial: readonly string[];
+  /** Whom etcd asks who it is, when it joins: those of the roster. */
+  readonly peers: readonly string[];
   readonly generation: number;
 }
 
@@ -100,6 +102,8 @@ export class World implements Network {
   readonly groups = new Map<string, Group>();
   readonly contents = new Map<string, Content>();
   readonly backups: BackupFact[] = [];
+  /** Those that came after whoever sent them was gone: nobody can be made to wait for them. */
+  readonly lateBackups = new Set<string>();
   readonly evidence = new WeakMap<Attestation, ReadonlySet<number>>();
   /** Records that an operator put, with those whom he had fenced, and whether he chose the source himself. */
   readonly byOperator = new WeakMap<
@@ -124,9 +128,15 @@ export class World implements Network {
     this.random = new Random(scenario.seed);
     this.trace = traced ? [] : undefined;
     this.ledger = new Ledger(this);
-    this.bucket.onPut = (key, value) => {
+    this.bucket.onPut = (key, value, late) => {
       if (key === storage.record) {
         this.ledger.recordChanged(value as ClusterRecord);
+      } else if (key.startsWith("backups/")) {
+        const backup = value as BackupFact;
+        this.backups.push(backup);
+        if (late) {
+          this.lateBackups.add(backup.sha256);
+        }
       }
     };
     for (let at = 1; at <= scenario.size; at += 1) {
@@ -261,11 +271,9 @@ export class World implements Network {
     const { member } = machine;
     const volume = this.volumeOf(member);
     const folder = volume.exists ? volume.data : undefined;
-    const reason =
-      folder === undefined ? "no data directory" : folder.held === undefined ? undefined : "held";
-    // Etcd itself does not start on a log that does not decode.
-    const damaged = folder?.damage !== undefined;
-    if (folder === undefined || damaged || reason !== undefined || !machine.permit) {
+    // Etcd itself does not start on a log that does not decode, nor its unit on data that is held.
+    const held = folder?.held !== undefined && this.rules.order.secondGuards;
+    if (folder === undefined || folder.damage !== undefined || held || !machine.permit) {
       machine.restarts += 1;
       return;
     }
@@ -298,7 +306,12 @@ export class World implements Network {
     }
     for (const other of this.running()) {
       const there = this.members.get(other.name);
-      if (there === undefined || there === member || (member.cut & (1 << there.index)) !== 0) {
+      if (
+        there === undefined ||
+        there === member ||
+        !settings.peers.includes(there.name) ||
+        (member.cut & (1 << there.index)) !== 0
+      ) {
         continue;
       }
       const { voters, learners } = other.configuration;
@@ -321,7 +334,7 @@ export class World implements Network {
   /** The log with which one of a group's first members begins. */
   bootstrapLog(
     name: string,
-    { token, initial, generation }: Omit<Settings, "startAs">,
+    { token, initial, generation }: Omit<Settings, "startAs" | "peers">,
     writes: ReadonlySet<number>,
   ): Wal {
     const group = this.groupOf(token, initial, generation);
