@@ -2,7 +2,7 @@ import tseslint from "typescript-eslint";
 
 /** typescript-eslint's strictest type-checked rules over everything; the two projects are explained in their tsconfig files. */
 export default tseslint.config(
-  { ignores: ["**/dist/**", "**/node_modules/**", "**/*.js", "**/*.mjs"] },
+  { ignores: ["**/dist/**", "**/node_modules/**", "**/*.js", "**/*.cjs", "**/*.mjs"] },
   ...tseslint.configs.strictTypeChecked,
   {
     files: ["**/*.ts"],
