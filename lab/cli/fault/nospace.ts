@@ -9,16 +9,26 @@ const pki = "/etc/etcd/pki";
  */
 const script = `
 set -u
-i=0
-while :; do
-  i=$((i + 1))
-  said=$(head -c 1200000 /dev/zero | tr '\\0' x | etcdctl put "fault/fill/$((i % 8))" 2>&1 > /dev/null) || {
-    case $said in
-      *'database space exceeded'*) echo "$i"; exit 0 ;;
-      *) failed=$((\${failed:-0} + 1)); [ "$failed" -lt 50 ] || { echo "$said" >&2; exit 1; }; sleep 0.2 ;;
-    esac
-  }
-done`;
+value=$(mktemp)
+trap 'rm -f "$value"' EXIT
+head -c 1500000 /dev/zero | tr '\\0' x > "$value"
+fill() {
+  i=0
+  failed=0
+  while :; do
+    i=$((i + 1))
+    said=$(etcdctl put "fault/fill/$1" < "$value" 2>&1 > /dev/null) || {
+      case $said in
+        *'database space exceeded'*) echo "$i"; return 0 ;;
+        *) failed=$((failed + 1)); [ "$failed" -lt 50 ] || { echo "$said" >&2; return 1; }; sleep 0.2 ;;
+      esac
+    }
+  done
+}
+fill 1 & one=$!
+fill 2 & two=$!
+fill 3
+wait "$one" && wait "$two"`;
 
 /** Fills the database up to its quota, through one member. Resolves when etcd refuses for lack of space. */
 export async function fill(member: Member, log: (line: string) => void): Promise<void> {
@@ -41,5 +51,7 @@ export async function fill(member: Member, log: (line: string) => void): Promise
       },
     },
   );
-  log(`etcd refused value ${stdout.trim()} for lack of space`);
+  const values = stdout.trim().split("\n").map(Number);
+  const sum = values.reduce((one, other) => one + other, 0);
+  log(`etcd refused value ${sum} for lack of space`);
 }
