@@ -180,7 +180,8 @@ export function judgeRoll(record: ClusterRecord, roll: Facts["roll"]): Verdict {
   if (best !== undefined) {
     return { kind: "source", copy: best };
   }
-  return record.formed
+  // A generation that began with a source has its predecessors' writes, even if nobody ever started in it.
+  return record.formed || record.source.kind === "snapshot"
     ? {
         kind: "nothing",
         needs:

@@ -342,6 +342,8 @@ describe("the choice of the source", () => {
   it("all blank and no copy anywhere: new, unless the generation may have acknowledged a write", () => {
     const blank = all(() => undefined);
     expect(choose(blank, {}, { formed: false })).toBe("new");
+    const source = { ...named("5", old), kind: "snapshot", bump: 1 } as const;
+    expect(choose(blank, { unreadable: [sha("5")] }, { source, formed: false })).toBe("nothing");
     expect(choose(blank)).toBe("nothing");
     expect(rolled("m1", blank, {}, { formed: false })).toMatchObject({ source: { kind: "new" } });
     expect(word(rolled("m1", blank))).toBe("wait:noSource");
