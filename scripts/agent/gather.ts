@@ -92,6 +92,7 @@ export class Gatherer {
       (service.state === "active" || (await this.#isApplied(desired)));
     const live = await this.#observer.look({
       ...{ config, volumeId, disk, record, service, running },
+      unreadable: [...this.memory.unreadable],
       log: this.#log,
     });
     this.#hadQuorum = running && live.facts.quorum;

@@ -22,6 +22,8 @@ export interface Surroundings {
   readonly config: MemberConfig;
   /** The volume that this machine uses. */
   readonly volumeId: string;
+  /** SHA-256 of sources that this process found to be something else. */
+  readonly unreadable: readonly string[];
   readonly disk: Disk;
   readonly record: RecordView;
   readonly service: Service;
@@ -111,7 +113,7 @@ export class LiveObserver {
 
   /** Others are asked when this machine's etcd cannot tell: it does not run, is not ready, or has no vote yet. */
   async #askOthers(
-    { config, volumeId, disk, record, service, running }: Surroundings,
+    { config, volumeId, unreadable, disk, record, service, running }: Surroundings,
     status: MemberStatus | undefined,
   ): Promise<MemberList | undefined> {
     if (record.kind !== "present") {
@@ -121,7 +123,7 @@ export class LiveObserver {
       ? service.state !== "active" || status?.isLearner === true
       : disk.kind === "blank"
         ? record.record.phase === "rollCall" ||
-          !isFirstStart({ member: config.member, volumeId }, disk, record.record)
+          !isFirstStart({ member: config.member, volumeId }, disk, record.record, unreadable)
         : disk.kind === "data" && disk.damage !== undefined;
     const others = record.record.roster.filter(({ name }) => name !== config.member);
     return wanted

@@ -269,13 +269,8 @@ function blankInOpen(
   entry: ClusterRecord["roster"][number],
 ): Action {
   const { self, live, roll } = facts;
-  if (isFirstStart(self, disk, record)) {
-    if (record.source.kind === "new") {
-      return { kind: "formFirst", record };
-    }
-    return roll.unreadable.includes(record.source.sha256)
-      ? withoutQuorum(facts, record, "blank")
-      : { kind: "restore", record };
+  if (isFirstStart(self, disk, record, roll.unreadable)) {
+    return { kind: record.source.kind === "new" ? "formFirst" : "restore", record };
   }
   if (!live.quorum) {
     return withoutQuorum(facts, record, "blank");
@@ -291,14 +286,17 @@ function blankInOpen(
 /**
  * Whether this would be the identity's first start in the generation, on the volume that the record knows: its name is not in
  * `joined`; or it is, and the intent on this very volume says that it was put there before etcd ever ran on it. Anything else might
- * answer for votes that were given before, and needs a quorum of the others.
+ * answer for votes that were given before, and needs a quorum of the others; so does whoever comes so late that the source cannot be
+ * read any more.
  */
 export function isFirstStart(
   self: Pick<Facts["self"], "member" | "volumeId">,
   { intent, marker, setAside }: Blank,
   record: ClusterRecord,
+  unreadable: readonly string[],
 ): boolean {
   if (
+    (record.source.kind === "snapshot" && unreadable.includes(record.source.sha256)) ||
     !record.initial.includes(self.member) ||
     entryOf(record, self.member)?.volumeId !== self.volumeId ||
     setAside.some(({ generation }) => generation >= record.generation) ||

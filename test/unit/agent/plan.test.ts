@@ -355,6 +355,7 @@ describe("a blank volume in an open generation", () => {
     expect(decide({ disk: lost, record: view })).toBe("report");
     const unreadable = { ...roll, unreadable: [snapshot.sha256] };
     expect(decide({ disk: blank, record: view, roll: unreadable })).toBe("report");
+    expect(decide({ disk: blank, record: view, roll: unreadable, live: quorum })).toBe("rejoin");
   });
 
   it("of a member that is not in initial never forms", () => {
