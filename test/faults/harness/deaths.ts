@@ -3,8 +3,11 @@ import { labMachines } from "../../../lab/cli/fault/members.ts";
 import { now } from "../writer/clock.ts";
 import { dieAt, hasDied } from "./machine.ts";
 
-/** How long a point is waited for before the next one is tried: not every agent passes every point. */
-const patienceMs = 20_000;
+/**
+ * How long a point is waited for before the next one is tried: not every agent passes every point. The first one is waited for as
+ * long as it takes.
+ */
+const patienceMs = 8000;
 
 interface Progress {
   /** Which of the points is asked for at the moment. */
@@ -17,13 +20,14 @@ interface Progress {
  * each time, and it must find its way from what is on the disk and in the bucket.
  */
 export class Deaths {
-  readonly #points: readonly string[];
+  readonly #points: (machine: string) => readonly string[];
   readonly #progress = new Map<string, Progress>();
   readonly #died: { machine: string; point: string }[] = [];
   #stopped = false;
   readonly #watching: Promise<void>;
 
-  constructor(points: readonly string[]) {
+  /** `points`: those of a machine, by its id, in the order in which they are passed. */
+  constructor(points: (machine: string) => readonly string[]) {
     this.#points = points;
     this.#watching = this.#watch();
   }
@@ -51,7 +55,8 @@ export class Deaths {
 
   #step(machine: string, root: string): void {
     const progress = this.#progress.get(machine);
-    const point = this.#points[progress?.at ?? 0];
+    const points = this.#points(machine);
+    const point = points[progress?.at ?? 0];
     if (point === undefined) return;
     if (progress === undefined) {
       dieAt(root, point);
@@ -59,11 +64,11 @@ export class Deaths {
       return;
     }
     const died = hasDied(root);
-    if (!died && now() - progress.since < patienceMs) return;
+    if (!died && (progress.at === 0 || now() - progress.since < patienceMs)) return;
     if (died) this.#died.push({ machine, point });
     progress.at += 1;
     progress.since = now();
-    const next = this.#points[progress.at];
+    const next = points[progress.at];
     if (next !== undefined) dieAt(root, next);
   }
 }

@@ -45,7 +45,7 @@ export function formationLines(): void {
     return { "refused for, s": refusedSeconds };
   });
   formation("formation-killed", `agents die around: ${effects.join(", ")}`, async (done) => {
-    const deaths = new Deaths(aroundEach(effects));
+    const deaths = new Deaths(() => aroundEach(effects));
     await done;
     const died = await deaths.stop();
     assert.ok(died.length >= 6, `only ${died.length} agents died: nothing was shown`);

@@ -1,61 +1,56 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { destroyVolumes, stopEtcd } from "../../../lab/cli/fault/actions.ts";
+import { machineOf } from "../../../lab/cli/fault/members.ts";
 import { waitFor } from "../../lab/support.ts";
 import { aroundEach, Deaths } from "../harness/deaths.ts";
 import { line } from "../harness/line.ts";
 import { now } from "../writer/clock.ts";
 import { ownRevision } from "./recovery.ts";
 
-/** What a member does on its way through a roll call into the next generation (scripts/agent), in this order. */
-const effects = [
-  "createVolume:create",
-  "createVolume:note",
-  "report:put",
-  "callRoll:put",
-  "hold:held",
-  "hold:stop",
-  "attest:put",
-  "propose:recover",
-  "propose:upload",
-  "propose:verify",
-  "propose:put",
-  "setAside:stop",
-  "setAside:rename",
-  "restore:format",
-  "restore:fetch",
-  "restore:restore",
-  "restore:intent",
-  "restore:join",
-  "restore:marker",
-  "restore:rename",
-  "start:settings",
-  "start:etcd",
-] as const;
+/** What is done until everybody has said what he has, in this order: by who has data, and by who has none. */
+const early = {
+  survivor: ["report:put", "callRoll:put", "hold:held", "hold:stop", "attest:put"],
+  others: ["createVolume:create", "createVolume:note", "report:put", "callRoll:put", "attest:put"],
+} as const;
+
+/** What is done from there into the next generation. */
+const late = {
+  survivor: [
+    ...["propose:recover", "propose:upload", "propose:verify", "propose:put"],
+    ...["setAside:stop", "setAside:rename"],
+  ],
+  others: [
+    ...["restore:format", "restore:fetch", "restore:restore", "restore:intent", "restore:join"],
+    ...["restore:marker", "restore:rename", "start:settings", "start:etcd"],
+  ],
+} as const;
 
 /** Longest way back with every agent dying again and again. */
 const interruptedSeconds = 480;
 
 /** Roll calls that are interrupted: one generation serves in the end, whatever was cut off where. */
 export function rollCallLines(): void {
-  for (const half of ["early", "late"] as const) {
-    const middle = effects.indexOf("propose:recover");
-    const some = half === "early" ? effects.slice(0, middle) : effects.slice(middle);
+  for (const [half, effects] of Object.entries({ early, late })) {
+    const all = [...new Set([...effects.survivor, ...effects.others])].join(", ");
     line({
       name: `rollcall-killed-${half}`,
       then: "one generation serves in the end",
-      what: `two machines and volumes are destroyed, and every agent dies before and after: ${some.join(", ")}`,
+      what: `two machines and volumes are destroyed, and every agent dies before and after: ${all}`,
       withinSeconds: interruptedSeconds,
       clusters: 2,
       act: async ({ cluster, writer, note }) => {
-        const { followers, all } = await cluster.roles();
+        const { followers, all: members } = await cluster.roles();
         const [survivor] = followers;
         assert.ok(survivor);
-        const deaths = new Deaths(aroundEach(some));
+        const own = machineOf(survivor).instanceId;
+        const deaths = new Deaths((machine) =>
+          aroundEach(machine === own ? effects.survivor : effects.others),
+        );
         try {
           const at = now();
           await destroyVolumes(
-            all.filter((each) => each !== survivor),
+            members.filter((each) => each !== survivor),
             cluster.region,
           );
           const inEffectAt = now();
