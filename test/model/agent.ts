@@ -1,7 +1,8 @@
-import { act, dropIntent } from "./act";
+import { act } from "./act";
 import { Abandoned, readMembers } from "./etcd";
 import { gather, type Agent } from "./gather";
 import { Violation } from "./ledger";
+import { dropIntent } from "./onDisk";
 import { positionAt, writesOf } from "./log";
 import { put, readRecord } from "./store";
 import type { Machine, Memory, Process, Program, World } from "./world";
@@ -9,7 +10,7 @@ import type { Machine, Memory, Process, Program, World } from "./world";
 /** The agent's processes: the loop that lives as long as the machine, a bootstrap beside it, and a backup. */
 
 /** Rounds after which a bootstrap gives up. */
-const bootstrapRounds = 6;
+const bootstrapRounds = 12;
 
 /** Starts a process on a machine. */
 export function startProcess(world: World, machine: Machine, kind: Process["kind"]): void {

@@ -9,7 +9,7 @@ import type { Rates, Scenario } from "./scenario";
 /** What somebody needs who has to understand a violation: a smaller run that shows it, its whole trace, and how to see it again. */
 
 /** Lines of a trace that are printed; the whole is in a file. */
-const printed = 250;
+const printed = 80;
 
 const needed: readonly (keyof Rates)[] = [
   ...(["time", "write", "raft", "campaign", "systemd", "agent", "operator", "launch"] as const),

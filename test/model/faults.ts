@@ -249,6 +249,15 @@ const events: Readonly<Record<Exclude<keyof Rates, "agent" | "operator">, Event>
       world.contents.set(backup.sha256, { ...content, readable: false });
     }
   },
+  badSource: (world) => {
+    const { source } = world.record ?? {};
+    const content = source?.kind === "snapshot" ? world.contents.get(source.sha256) : undefined;
+    if (source?.kind === "snapshot" && content !== undefined) {
+      world.say("bucket", `${source.sha256} is not what it was`);
+      world.contents.set(source.sha256, { ...content, readable: false });
+      world.ledger.disksWereLost = true;
+    }
+  },
   resize: (world) => {
     if (world.operators.length > 0) {
       return;

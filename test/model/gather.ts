@@ -1,5 +1,5 @@
 import type { Attestation, Report } from "../../scripts/agent/attestation";
-import type { Facts, Live, Roll } from "../../scripts/agent/facts";
+import type { Action, Facts, Live, Roll } from "../../scripts/agent/facts";
 import type { Disk } from "../../scripts/agent/marker";
 import { isFirstStart } from "../../scripts/agent/plan";
 import type { ClusterRecord, RecordView } from "../../scripts/agent/record";
@@ -17,6 +17,13 @@ export interface Agent {
   readonly world: World;
   readonly machine: Machine;
   readonly memory: Memory;
+}
+
+/** One round's decision, and what it was made from. */
+export interface Decision {
+  readonly action: Action;
+  readonly facts: Facts;
+  readonly etag: string | undefined;
 }
 
 /** How often etcd may end by itself before the agent takes it for not running. */
@@ -100,7 +107,7 @@ function ask(agent: Agent, view: RecordView, disk: Disk): Live {
     machine.service !== "stopped" &&
     !(disk.kind === "blank" && machine.restarts >= restartsBeforeLooking);
   const own = etcd === undefined ? undefined : readMembers(world, etcd);
-  const others = wantsOthers(machine, view, disk, running) ? askOthers(world, machine) : undefined;
+  const others = wantsOthers(agent, view, disk, running) ? askOthers(world, machine) : undefined;
   const quorum = (own ?? others) !== undefined;
   if (quorum || (running && !memory.wasRunning)) {
     memory.quorumSeen = world.now;
@@ -132,7 +139,7 @@ function sameGroup(world: World, machine: Machine, clusterId: string): boolean {
 }
 
 function wantsOthers(
-  { member, etcd }: Machine,
+  { machine: { member, etcd }, memory }: Agent,
   view: RecordView,
   disk: Disk,
   running: boolean,
@@ -144,7 +151,9 @@ function wantsOthers(
     ? etcd?.votes !== true || etcd.leader === undefined
     : disk.kind === "blank"
       ? view.record.phase === "rollCall" ||
-        !isFirstStart({ member: member.name, volumeId: member.volumeId }, disk, view.record)
+        !isFirstStart({ member: member.name, volumeId: member.volumeId }, disk, view.record, [
+          ...memory.unreadable,
+        ])
       : disk.kind === "data" && disk.damage !== undefined;
 }
 

@@ -14,6 +14,8 @@ export interface Order {
   readonly intent: boolean;
   /** Static bootstrap names those of `initial`. */
   readonly initial: "initial" | "roster";
+  /** A joining etcd asks those of the roster who it is, not whoever was a member once. */
+  readonly peers: "roster" | "anyone";
   /** Puts of the record depend on the version that was read. */
   readonly conditional: boolean;
   /** Etcd is stopped, and gone, before its log is read. */
@@ -80,6 +82,7 @@ export const realRules: Rules = {
     joinFirst: true,
     intent: true,
     initial: "initial",
+    peers: "roster",
     conditional: true,
     stopToAttest: true,
     hold: true,

@@ -245,7 +245,7 @@ function named(world: World): string {
   const usable = world.backups.filter(({ sha256 }) => world.contents.get(sha256)?.readable);
   if (
     waits.has("noSource") &&
-    record?.formed === true &&
+    (record?.formed === true || record?.source.kind === "snapshot") &&
     copies.length + usable.length === 0 &&
     world.ledger.disksWereLost
   ) {

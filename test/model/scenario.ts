@@ -29,6 +29,7 @@ export interface Rates {
   readonly lateS3: number;
   readonly backup: number;
   readonly badBackup: number;
+  readonly badSource: number;
   readonly resize: number;
   readonly restore: number;
 }
@@ -60,6 +61,8 @@ export const profiles = [
   "raft",
   "agents",
   "cut",
+  "sources",
+  "crowd",
 ] as const;
 
 /** One of them. */
@@ -100,11 +103,22 @@ function emphasis(profile: Profile, some: Some): Partial<Rates> {
         ...{ campaign: 60, raft: 400, write: 40, partition: some(1, 6), heal: 6, agent: 250 },
         ...{ killEtcd: some(0.7, 3), loseVolume: some(0.9, 1), resize: 0, restore: 0 },
       };
+    case "crowd":
+      return {
+        ...{ reboot: 15, secondAgent: 40, restore: 15, operator: 350, backup: 8, s3: some(0.9, 6) },
+        ...{ campaign: 60, systemd: 100, time: 30, killEtcd: 5, killAgent: 0, killMachine: 0 },
+        ...{ loseVolume: 0, damage: 0, copyVolume: 0, badBackup: 0, resize: 0, partition: 0 },
+      };
+    case "sources":
+      return {
+        ...{ loseVolume: some(1, 5), backup: some(1, 12), badSource: some(1, 6), launch: 60 },
+        ...{ time: 60, killMachine: 0, partition: 0, s3: 0, resize: 0, restore: 0, damage: 0 },
+      };
     case "cut":
       return {
         ...{ s3: some(1, 8), restore: some(1, 8), operator: 250, backup: some(1, 8), time: 30 },
         ...{ reboot: some(0.8, 5), killMachine: some(0.8, 4), launch: 60, killEtcd: some(1, 6) },
-        ...{ campaign: 50, systemd: 60, secondAgent: some(0.5, 12), killAgent: some(0.5, 5) },
+        ...{ campaign: 50, systemd: 60, secondAgent: some(0.6, 30), killAgent: some(0.5, 5) },
         ...{ loseVolume: 0, damage: 0, copyVolume: 0, badBackup: 0, resize: 0, detach: 0 },
       };
     case "agents":
@@ -121,7 +135,11 @@ export function scenarioOf(seed: number, steps: number, wanted?: Profile): Scena
   const random = new Random(seed ^ 0x5bd1e995);
   const profile = wanted ?? (random.chance(0.4) ? "any" : (random.pick(profiles) ?? "any"));
   const sizes =
-    profile === "raft" ? [3, 5, 5] : profile === "cut" ? [1, 1, 2, 3] : [1, 2, 3, 3, 3, 3, 5];
+    profile === "raft"
+      ? [3, 5, 5]
+      : profile === "cut" || profile === "sources"
+        ? [1, 1, 2, 3]
+        : [1, 2, 3, 3, 3, 3, 5];
   const size = random.pick(sizes) ?? 3;
   const some: Some = (probability, rate) =>
     random.chance(probability) ? rate * (0.3 + 2 * random.next()) : 0;
@@ -158,6 +176,7 @@ export function scenarioOf(seed: number, steps: number, wanted?: Profile): Scena
       lateS3: 10,
       backup: some(0.5, 2),
       badBackup: some(0.2, 0.3),
+      badSource: profile === "disks" || profile === "cut" ? some(0.4, 0.7) : 0,
       resize: some(0.35, 1),
       restore: some(0.2, 0.5),
       ...emphasis(profile, some),

@@ -1,28 +1,34 @@
 import { runSeed } from "./run";
 import { variants } from "./variants";
 
-/** Runs within which each variant must be found out, and their length. */
+/**
+ * Every variant has to be found out: with the seed that is known to show it, or, should the model have changed since, within some
+ * hundred others. MODEL_VARIANT=<part of a name> runs some of them only, MODEL_SHOW=1 prints the seeds.
+ */
 const runs = Number(process.env["MODEL_VARIANT_RUNS"] ?? 400);
-const only = process.env["MODEL_VARIANT"];
+const only = process.env["MODEL_VARIANT"] ?? "";
 
 describe("the model finds out about", () => {
-  it.each(variants.filter(({ name }) => only === undefined || name.includes(only)))(
+  it.each(variants.filter(({ name }) => name.includes(only)))(
     "$name",
-    ({ name, breaks, rules, profile }) => {
-      const from = Number(process.env["MODEL_SEED"] ?? 1);
-      for (let seed = from; seed < from + runs; seed += 1) {
+    ({ name, breaks, rules, profile, near }) => {
+      const seeds = [near ?? 1, ...Array.from({ length: runs }, (_, at) => at + 1)];
+      for (const seed of seeds) {
         const { violation } = runSeed(seed, 3000, rules, {
           ...(profile === undefined ? {} : { profile }),
-          brief: profile === "cut",
+          // These have gone through enough before everything becomes well.
+          brief: profile === "cut" || profile === "crowd",
         });
         if (violation !== undefined) {
-          if (process.env["MODEL_SHOW"] !== undefined)
+          if (process.env["MODEL_SHOW"] !== undefined) {
             process.stdout.write(`${name}: seed ${seed}: ${violation.message}\n`);
+          }
           expect(breaks).toContain(violation.invariant);
           return;
         }
       }
-      throw new Error(`not within ${runs} runs`);
+      throw new Error(`not found out within ${runs} runs`);
     },
+    300_000,
   );
 });

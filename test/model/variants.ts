@@ -1,10 +1,16 @@
-import type { Attestation, Holding } from "../../scripts/agent/attestation";
-import type { Action, Facts } from "../../scripts/agent/facts";
-import type { Disk } from "../../scripts/agent/marker";
-import type { ClusterRecord } from "../../scripts/agent/record";
-import type { ResizeFacts } from "../../scripts/agent/resize";
-import { realRules, type Order, type Rules } from "./rules";
-import { nameOf } from "./log";
+import {
+  believing,
+  deciding,
+  hearing,
+  order,
+  phaseOf,
+  reported,
+  resizing,
+  withData,
+  withHoldings,
+  withRecord,
+} from "./broken";
+import { realRules, type Rules } from "./rules";
 import type { Profile } from "./scenario";
 
 /** Deliberately broken variants, each without one clause of the protocol. The model must find out about every one of them. */
@@ -18,133 +24,22 @@ export interface Variant {
   readonly rules: Rules;
   /** What the runs are about in which it shows. */
   readonly profile?: Profile;
+  /** A seed with which it is known to show: looked at first. */
+  readonly near?: number;
 }
-
-const order = (changes: Partial<Order>): Rules => ({
-  ...realRules,
-  order: { ...realRules.order, ...changes },
-});
-
-/** The agent decides on other facts than the true ones. */
-const believing = (change: (facts: Facts) => Facts, changes: Partial<Order> = {}): Rules => ({
-  ...order(changes),
-  plan: (facts) => realRules.plan(change(facts)),
-});
-
-const deciding = (change: (action: Action, facts: Facts) => Action): Rules => ({
-  ...realRules,
-  plan: (facts) => change(realRules.plan(facts), facts),
-});
-
-/** With another record, where there is one. */
-function withRecord(facts: Facts, change: (record: ClusterRecord) => ClusterRecord): Facts {
-  return facts.record.kind === "present"
-    ? { ...facts, record: { ...facts.record, record: change(facts.record.record) } }
-    : facts;
-}
-
-function withData(facts: Facts, change: (data: Extract<Disk, { kind: "data" }>) => Disk): Facts {
-  return facts.disk.kind === "data" ? { ...facts, disk: change(facts.disk) } : facts;
-}
-
-/** With other things said of every copy of the data that was attested. */
-function withHoldings(
-  facts: Facts,
-  change: (holding: Holding, attestation: Attestation, facts: Facts) => Holding,
-): Facts {
-  const changed = (list: readonly Attestation[]): Attestation[] =>
-    list.map((each) => ({
-      ...each,
-      ...(each.data === undefined ? {} : { data: change(each.data, each, facts) }),
-      setAside: each.setAside.map((holding) => change(holding, each, facts)),
-    }));
-  const { roll } = facts;
-  return {
-    ...facts,
-    roll: {
-      ...roll,
-      attestations: changed(roll.attestations),
-      previous: changed(roll.previous),
-    },
-  };
-}
-
-function phaseOf({ record }: Facts): string {
-  return record.kind === "present" ? record.record.phase : record.kind;
-}
-
-function blankAttestation(facts: Facts, member: string): Attestation {
-  const record = facts.record.kind === "present" ? facts.record.record : undefined;
-  return {
-    schema: 1,
-    clusterUid: record?.clusterUid ?? "",
-    epoch: record?.epoch ?? 0,
-    member,
-    instanceId: "",
-    volumeId: record?.roster.find(({ name }) => name === member)?.volumeId ?? "",
-    setAside: [],
-  };
-}
-
-/** Everybody of the roster who has not spoken is taken for blank. */
-function hearing(facts: Facts): Facts {
-  const roster = facts.record.kind === "present" ? facts.record.record.roster : [];
-  const { attestations } = facts.roll;
-  const silent = roster.filter(
-    ({ name }) => name !== facts.self.member && !attestations.some(({ member }) => member === name),
-  );
-  return phaseOf(facts) === "rollCall" && attestations.length > 0
-    ? {
-        ...facts,
-        roll: {
-          ...facts.roll,
-          attestations: [
-            ...attestations,
-            ...silent.map(({ name }) => blankAttestation(facts, name)),
-          ],
-        },
-      }
-    : facts;
-}
-
-function reported(facts: Facts): Facts {
-  const record = facts.record.kind === "present" ? facts.record.record : undefined;
-  const { reports } = facts.roll;
-  const silent = (record?.roster ?? []).filter(
-    ({ name }) =>
-      name !== facts.self.member &&
-      !reports.some(({ member, epoch }) => member === name && epoch === record?.epoch),
-  );
-  return {
-    ...facts,
-    roll: {
-      ...facts.roll,
-      reports: [
-        ...reports,
-        ...silent.map(({ name }) => ({
-          ...blankAttestation(facts, name),
-          holds: "blank" as const,
-        })),
-      ],
-    },
-  };
-}
-
-const resizing = (change: (facts: ResizeFacts) => ResizeFacts): Rules => ({
-  ...realRules,
-  resizeStep: (facts) => realRules.resizeStep(change(facts)),
-});
 
 export const variants: readonly Variant[] = [
   // What decides which copy is the newest.
   {
     name: "rank by index instead of (generation, term, index)",
     breaks: [6],
+    near: 16,
     rules: believing((facts) => withHoldings(facts, (holding) => ({ ...holding, term: 2 }))),
   },
   {
     name: "rank without the generation",
     breaks: [6],
+    near: 776,
     profile: "any",
     rules: believing((facts) => {
       const generation = facts.record.kind === "present" ? facts.record.record.generation : 0;
@@ -161,40 +56,26 @@ export const variants: readonly Variant[] = [
   {
     name: "backups are not looked at",
     breaks: [6, 7],
+    near: 23,
     rules: believing((facts) => ({ ...facts, roll: { ...facts.roll, backups: [] } })),
-  },
-  {
-    name: "sources of earlier generations are forgotten",
-    breaks: [6, 7],
-    profile: "disks",
-    rules: believing((facts) => withRecord(facts, (record) => ({ ...record, earlierSources: [] }))),
   },
   {
     name: "set-aside data is not sworn to",
     breaks: [6, 7],
+    near: 528,
     profile: "disks",
     rules: order({ attestSetAside: false }),
   },
   {
     name: "commit not raised in the copy of a survivor",
     breaks: [6],
+    near: 26,
     rules: order({ raiseCommit: false }),
-  },
-  {
-    name: "backups listed before the attestations were read",
-    breaks: [6],
-    profile: "bucket",
-    rules: order({ backupsLast: false }),
-  },
-  {
-    name: "attests while a backup is being uploaded",
-    breaks: [6],
-    profile: "bucket",
-    rules: order({ waitForUploads: false }),
   },
   {
     name: "a source is named before it was verified",
     breaks: [7],
+    near: 54,
     rules: order({ verifySource: false }),
   },
 
@@ -202,6 +83,7 @@ export const variants: readonly Variant[] = [
   {
     name: "learner counted as a voter",
     breaks: [7],
+    near: 3,
     rules: believing((facts) =>
       withHoldings(facts, (holding) => {
         const ids = facts.roll.attestations.flatMap(({ data }) => data?.id ?? []);
@@ -210,30 +92,46 @@ export const variants: readonly Variant[] = [
     ),
   },
   {
-    name: "reopen by the configuration at the commit index only",
-    breaks: [7],
-    profile: "resize",
-    rules: believing((facts) =>
-      withHoldings(facts, (holding) => ({ ...holding, votersAtLast: holding.votersAtCommit })),
-    ),
-  },
-  {
     name: "reopen by the configuration at the last entry only",
     breaks: [7],
+    near: 239,
     profile: "resize",
     rules: believing((facts) =>
       withHoldings(facts, (holding) => ({ ...holding, votersAtCommit: holding.votersAtLast })),
     ),
   },
   {
-    name: "a member whose own log says that it was removed is counted",
+    name: "a member whose own log says that it was removed is counted, and goes on",
     breaks: [7],
+    near: 411,
     profile: "resize",
-    rules: believing((facts) => withHoldings(facts, (holding) => ({ ...holding, removed: false }))),
+    rules: believing((facts) => {
+      const changed = withHoldings(facts, (holding) => ({ ...holding, removed: false }));
+      return facts.live.removed && !facts.live.quorum
+        ? { ...changed, live: { ...facts.live, removed: false } }
+        : changed;
+    }),
+  },
+  {
+    name: "a generation that never formed is followed by an empty one, whatever it began with",
+    breaks: [6],
+    near: 60,
+    profile: "sources",
+    rules: deciding((action, { record, roll, disk }) =>
+      action.kind === "wait" &&
+      action.name === "noSource" &&
+      record.kind === "present" &&
+      !record.record.formed &&
+      roll.attestations.every(({ data }) => data === undefined) &&
+      disk.kind === "blank"
+        ? { kind: "propose", record: record.record, source: { kind: "new" } }
+        : action,
+    ),
   },
   {
     name: "damaged data counts as intact",
     breaks: [7],
+    near: 73,
     rules: believing((facts) =>
       withHoldings(facts, (holding) => {
         const { damage, ...rest } = holding;
@@ -244,6 +142,7 @@ export const variants: readonly Variant[] = [
   {
     name: "a network fault is assumed whatever the last roll call found",
     breaks: [7],
+    near: 5,
     rules: deciding((action) =>
       action.kind === "callRoll" && action.record.epoch > 1
         ? { kind: "wait", name: "network", needs: "members that reach each other" }
@@ -255,32 +154,38 @@ export const variants: readonly Variant[] = [
   {
     name: "roll call with a silent member",
     breaks: [5],
+    near: 3,
     rules: believing(hearing),
   },
   {
     name: "roll called while one is silent",
     breaks: [5],
+    near: 3,
     rules: believing(reported),
   },
   {
     name: "attestations of an earlier epoch count",
     breaks: [1, 5, 6],
+    near: 7,
     rules: order({ epochs: false }),
   },
   {
     name: "an operator's restore without fencing",
     breaks: [1],
+    near: 8,
     profile: "cut",
     rules: order({ fence: false }),
   },
   {
     name: "recovery: manual is not heeded",
     breaks: [5],
+    near: 18,
     rules: believing((facts) => ({ ...facts, self: { ...facts.self, recovery: "automatic" } })),
   },
   {
     name: "a name leaves the roster before etcd has removed it",
     breaks: [5, 7],
+    near: 2,
     profile: "resize",
     rules: {
       ...realRules,
@@ -295,6 +200,7 @@ export const variants: readonly Variant[] = [
   {
     name: "a removal is confirmed by one voter instead of all",
     breaks: [6],
+    near: 463,
     profile: "resize",
     rules: resizing((facts) => ({
       ...facts,
@@ -306,28 +212,12 @@ export const variants: readonly Variant[] = [
       ),
     })),
   },
-  {
-    name: "a member gets its vote without a place in the roster",
-    breaks: [5],
-    profile: "resize",
-    rules: believing((facts) => {
-      const learner = facts.live.running && facts.live.learner && facts.disk.kind === "data";
-      return learner && facts.record.kind === "present"
-        ? withRecord(facts, (record) => ({
-            ...record,
-            roster: [
-              ...record.roster.filter(({ name }) => name !== facts.self.member),
-              { name: facts.self.member, address: "", volumeId: facts.self.volumeId },
-            ],
-          }))
-        : facts;
-    }),
-  },
 
   // Held.
   {
     name: "held not checked",
     breaks: [1],
+    near: 69,
     profile: "cut",
     rules: believing(
       (facts) =>
@@ -340,6 +230,7 @@ export const variants: readonly Variant[] = [
   {
     name: "attests without being held",
     breaks: [1],
+    near: 69,
     profile: "cut",
     rules: believing(
       (facts) =>
@@ -354,6 +245,7 @@ export const variants: readonly Variant[] = [
   {
     name: "attest while running",
     breaks: [1, 6],
+    near: 59,
     profile: "cut",
     rules: believing(
       (facts) =>
@@ -364,24 +256,9 @@ export const variants: readonly Variant[] = [
     ),
   },
   {
-    name: "what was blank is sworn to as data, unheld",
-    breaks: [1],
-    profile: "cut",
-    rules: order({ lookAgain: false }),
-  },
-  {
-    name: "held, and killed before etcd was stopped: left as it is",
-    breaks: [7],
-    profile: "agents",
-    rules: deciding((action, { live, disk }) =>
-      action.kind === "start" && live.running && disk.kind === "data" && disk.held !== undefined
-        ? { kind: "idle" }
-        : action,
-    ),
-  },
-  {
     name: "starts without the record on a machine that did not read it open",
     breaks: [1],
+    near: 8,
     profile: "cut",
     rules: believing(
       (facts) =>
@@ -403,28 +280,25 @@ export const variants: readonly Variant[] = [
         : action,
     ),
   },
-  {
-    name: "no lock among a machine's processes",
-    breaks: [1, 3, 6],
-    profile: "cut",
-    rules: order({ lock: false, secondGuards: false, release: "always" }),
-  },
 
   // Identities, volumes and first starts.
   {
     name: "joined after start instead of before",
     breaks: [3, 6],
+    near: 29,
     profile: "any",
     rules: order({ joinFirst: false }),
   },
   {
     name: "no intent before joined",
     breaks: [7],
+    near: 6,
     rules: order({ intent: false }),
   },
   {
     name: "marker without log treated as new",
     breaks: [3],
+    near: 41,
     rules: believing((facts) => {
       const { disk } = facts;
       return disk.kind === "blank" && disk.marker !== undefined
@@ -477,6 +351,7 @@ export const variants: readonly Variant[] = [
   {
     name: "data of an older generation is started",
     breaks: [1, 2, 3, 7],
+    near: 2,
     profile: "any",
     rules: believing((facts) =>
       withData(facts, (data) => ({
@@ -494,21 +369,32 @@ export const variants: readonly Variant[] = [
   {
     name: "comes back under the same id, without data",
     breaks: [3, 6, 7],
+    near: 8,
     rules: order({ rejoinAs: "sameId" }),
+  },
+  {
+    name: "a joining etcd asks members that have left who it is",
+    breaks: [3, 6],
+    near: 408,
+    profile: "resize",
+    rules: order({ peers: "anyone" }),
   },
   {
     name: "a volume is formatted whatever is on it",
     breaks: [4],
+    near: 3,
     rules: order({ formatOnlyBlank: false }),
   },
   {
     name: "data is deleted instead of set aside",
     breaks: [4],
+    near: 3,
     rules: order({ keepSetAside: false }),
   },
   {
     name: "a volume that entered the roster counts as used",
     breaks: [7],
+    near: 8,
     rules: {
       ...realRules,
       transitions: {
@@ -525,11 +411,13 @@ export const variants: readonly Variant[] = [
   {
     name: "puts do not depend on the version that was read",
     breaks: [1, 5],
+    near: 11,
     rules: order({ conditional: false }),
   },
   {
     name: "formed is never set",
     breaks: [6],
+    near: 56,
     rules: {
       ...realRules,
       transitions: {
@@ -544,6 +432,7 @@ export const variants: readonly Variant[] = [
   {
     name: "formed is set only by the put after the one that makes a quorum",
     breaks: [6],
+    near: 56,
     rules: {
       ...realRules,
       transitions: {
@@ -558,6 +447,7 @@ export const variants: readonly Variant[] = [
   {
     name: "the next generation keeps its predecessor's token",
     breaks: [2, 3, 6],
+    near: 3,
     rules: {
       ...realRules,
       transitions: {
@@ -572,6 +462,7 @@ export const variants: readonly Variant[] = [
   {
     name: "the next generation keeps the recorded volumes, not the attested ones",
     breaks: [7],
+    near: 3,
     rules: {
       ...realRules,
       transitions: {
@@ -586,6 +477,7 @@ export const variants: readonly Variant[] = [
   {
     name: "who has joined is carried into the next generation",
     breaks: [7],
+    near: 3,
     rules: {
       ...realRules,
       transitions: {
@@ -600,20 +492,11 @@ export const variants: readonly Variant[] = [
   {
     name: "the record is not made by a first member whose volume is gone",
     breaks: [7],
+    near: 18,
     rules: deciding((action, { disk }) =>
       action.kind === "createRecord" && disk.kind === "gone"
         ? { kind: "wait", name: "record", needs: "the cluster record" }
         : action,
-    ),
-  },
-  {
-    name: "a removal that only the own log knows is not believed",
-    breaks: [7],
-    profile: "resize",
-    rules: believing((facts) =>
-      facts.live.removed && !facts.live.quorum
-        ? { ...facts, live: { ...facts.live, removed: false } }
-        : facts,
     ),
   },
 ];
