@@ -1,3 +1,4 @@
+import { realRules } from "./rules";
 import { runSeed } from "./run";
 import { variants } from "./variants";
 
@@ -14,16 +15,19 @@ describe("the model finds out about", () => {
     ({ name, breaks, rules, profile, near }) => {
       const seeds = [near ?? 1, ...Array.from({ length: runs }, (_, at) => at + 1)];
       for (const seed of seeds) {
-        const { violation } = runSeed(seed, 3000, rules, {
+        const options = {
           ...(profile === undefined ? {} : { profile }),
           // These have gone through enough before everything becomes well.
           brief: profile === "cut" || profile === "crowd",
-        });
+        };
+        const { violation } = runSeed(seed, 3000, rules, options);
         if (violation !== undefined) {
           if (process.env["MODEL_SHOW"] !== undefined) {
             process.stdout.write(`${name}: seed ${seed}: ${violation.message}\n`);
           }
           expect(breaks).toContain(violation.invariant);
+          // And it is the broken clause that did it.
+          expect(runSeed(seed, 3000, realRules, options).violation).toBeUndefined();
           return;
         }
       }
