@@ -22,7 +22,7 @@ export function operationsTable(results: readonly Result[]): string {
         ? String(each.lost)
         : `${each.lost} (and ${each.onlyOnDestroyed} held only by what was destroyed)`;
     return [
-      each.what,
+      withDeaths(each),
       each.then,
       String(each.acknowledged),
       lost,
@@ -38,6 +38,14 @@ export function operationsTable(results: readonly Result[]): string {
   return [header, header.map(() => "---"), ...rows]
     .map((cells) => `| ${cells.join(" | ")} |`)
     .join("\n");
+}
+
+/** Where agents were made to end themselves, it is these points that count, and not those that were meant. */
+function withDeaths({ what, notes }: Result): string {
+  const deaths = notes["deaths"];
+  if (typeof deaths !== "string") return what;
+  const points = [...new Set(deaths.split(", "))].map((point) => `\`${point}\``);
+  return `${what}: ${points.join(", ")}`;
 }
 
 /** The page with another table in it. */

@@ -44,7 +44,7 @@ export function formationLines(): void {
     await refuseS3([]);
     return { "refused for, s": refusedSeconds };
   });
-  formation("formation-killed", `agents die around: ${effects.join(", ")}`, async (done) => {
+  formation("formation-killed", "agents die before and after its steps", async (done) => {
     const deaths = new Deaths(() => aroundEach(effects));
     await done;
     const died = await deaths.stop();

@@ -32,11 +32,10 @@ const interruptedSeconds = 480;
 /** Roll calls that are interrupted: one generation serves in the end, whatever was cut off where. */
 export function rollCallLines(): void {
   for (const [half, effects] of Object.entries({ early, late })) {
-    const all = [...new Set([...effects.survivor, ...effects.others])].join(", ");
     line({
       name: `rollcall-killed-${half}`,
       then: "one generation serves in the end",
-      what: `two machines and volumes are destroyed, and every agent dies before and after: ${all}`,
+      what: `two machines and volumes are destroyed, and agents die before and after steps of the ${half === "early" ? "roll call" : "way into the next generation"}`,
       withinSeconds: interruptedSeconds,
       clusters: 2,
       act: async ({ cluster, writer, note }) => {
