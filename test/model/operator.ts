@@ -123,7 +123,7 @@ function resizeFacts(
     generation: asked.folder.marker?.generation ?? 0,
     desired: names.map((name) => {
       const member = world.members.get(name);
-      return { name, address: member?.address ?? "", volumeId: member?.configured ?? "" };
+      return { name, address: member?.address ?? "", volumeId: rightVolume(world, member) };
     }),
     clusterId: asked.wal.clusterId,
     ...(leader === undefined ? {} : { leader }),
@@ -131,6 +131,12 @@ function resizeFacts(
     views,
     unhealthy,
   };
+}
+
+/** The volume that a person would name: the one in use, unless somebody has put a copy in its place. */
+function rightVolume(world: World, member: Member | undefined): string {
+  const marker = member === undefined ? undefined : world.volumeOf(member).data?.marker;
+  return marker?.volumeId ?? member?.volumeId ?? "";
 }
 
 /**
