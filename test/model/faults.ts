@@ -250,7 +250,8 @@ const events: Readonly<Record<Exclude<keyof Rates, "agent" | "operator">, Event>
     }
   },
   badSource: (world) => {
-    const { source } = world.record ?? {};
+    // Not between the proof that it is sound and the put that names it: nobody could tell.
+    const { source } = world.record?.phase === "open" ? world.record : {};
     const content = source?.kind === "snapshot" ? world.contents.get(source.sha256) : undefined;
     if (source?.kind === "snapshot" && content !== undefined) {
       world.say("bucket", `${source.sha256} is not what it was`);
