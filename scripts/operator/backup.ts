@@ -3,7 +3,7 @@ import { agentProgram } from "./lib/machine.ts";
 import { main, options } from "./lib/main.ts";
 import { explain, remoteCommand, Way } from "./lib/ssh.ts";
 import { memberNamed, readStack, type Stack } from "./lib/stack.ts";
-import { rowOf } from "./status.ts";
+import { askAgent } from "./status.ts";
 
 const usage = `backup.ts [--member m1] [--reason asked] [--json]
 Takes a backup now, on the leader unless a member is named, and prints its key. It is proven before and after it is sent.`;
@@ -37,10 +37,7 @@ export function readBackup(stdout: string): TakenBackup {
 
 /** The leader, by what the members say of themselves. */
 async function leaderOf(way: Way, stack: Stack): Promise<string> {
-  const command = remoteCommand([agentProgram, "status"], { root: true });
-  const rows = await Promise.all(
-    stack.members.map(async (member) => rowOf(member, await way.run(member.name, command, 30))),
-  );
+  const rows = await Promise.all(stack.members.map((member) => askAgent(way, member)));
   const leader = rows.find(({ role }) => role === "leader");
   if (leader === undefined) {
     const said = rows.map(({ name, health }) => `${name}: ${health}`);

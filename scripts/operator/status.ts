@@ -172,10 +172,15 @@ async function machineOf(groupName: string): Promise<string | null> {
   }
 }
 
-/** Asks one member's machine. */
-async function ask(way: Way, member: Member): Promise<MemberRow> {
+/** Asks one member's agent what its member is. */
+export async function askAgent(way: Way, member: Member): Promise<MemberRow> {
   const command = remoteCommand([agentProgram, "status"], { root: true });
-  const row = rowOf(member, await way.run(member.name, command, 30));
+  return rowOf(member, await way.run(member.name, command, 30));
+}
+
+/** Asks one member's machine, or EC2 where it does not say which one it is. */
+async function ask(way: Way, member: Member): Promise<MemberRow> {
+  const row = await askAgent(way, member);
   return row.instanceId === null ? { ...row, instanceId: await machineOf(member.groupName) } : row;
 }
 

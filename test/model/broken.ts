@@ -27,6 +27,12 @@ export const deciding = (change: (action: Action, facts: Facts) => Action): Rule
   plan: (facts) => change(realRules.plan(facts), facts),
 });
 
+/** The record changes in other ways. */
+export const changing = (changes: Partial<Rules["transitions"]>): Rules => ({
+  ...realRules,
+  transitions: { ...realRules.transitions, ...changes },
+});
+
 /** With another record, where there is one. */
 export function withRecord(facts: Facts, change: (record: ClusterRecord) => ClusterRecord): Facts {
   return facts.record.kind === "present"

@@ -1,4 +1,4 @@
-import { believing, deciding, order, phaseOf, withData, withRecord } from "./broken";
+import { believing, changing, deciding, order, phaseOf, withData, withRecord } from "./broken";
 import { realRules } from "./rules";
 import type { Variant } from "./variants";
 
@@ -186,16 +186,12 @@ export const variantsOfStarts: readonly Variant[] = [
     name: "a volume that entered the roster counts as used",
     breaks: [7],
     near: 8,
-    rules: {
-      ...realRules,
-      transitions: {
-        ...realRules.transitions,
-        withEntered: (record, member) => {
-          const entered = realRules.transitions.withEntered(record, member);
-          return { ...entered, roster: entered.roster.map((each) => ({ ...each, used: true })) };
-        },
+    rules: changing({
+      withEntered: (record, member) => {
+        const entered = realRules.transitions.withEntered(record, member);
+        return { ...entered, roster: entered.roster.map((each) => ({ ...each, used: true })) };
       },
-    },
+    }),
   },
 
   // The record.
@@ -209,76 +205,56 @@ export const variantsOfStarts: readonly Variant[] = [
     name: "formed is never set",
     breaks: [6],
     near: 56,
-    rules: {
-      ...realRules,
-      transitions: {
-        ...realRules.transitions,
-        withJoined: (record, member) => ({
-          ...realRules.transitions.withJoined(record, member),
-          formed: false,
-        }),
-      },
-    },
+    rules: changing({
+      withJoined: (record, member) => ({
+        ...realRules.transitions.withJoined(record, member),
+        formed: false,
+      }),
+    }),
   },
   {
     name: "formed is set only by the put after the one that makes a quorum",
     breaks: [6],
     near: 56,
-    rules: {
-      ...realRules,
-      transitions: {
-        ...realRules.transitions,
-        withJoined: (record, member) => ({
-          ...realRules.transitions.withJoined(record, member),
-          formed: record.formed || record.joined.length * 2 > record.initial.length,
-        }),
-      },
-    },
+    rules: changing({
+      withJoined: (record, member) => ({
+        ...realRules.transitions.withJoined(record, member),
+        formed: record.formed || record.joined.length * 2 > record.initial.length,
+      }),
+    }),
   },
   {
     name: "the next generation keeps its predecessor's token",
     breaks: [2, 3, 6],
     near: 3,
-    rules: {
-      ...realRules,
-      transitions: {
-        ...realRules.transitions,
-        nextGeneration: (record, attestations, source) => ({
-          ...realRules.transitions.nextGeneration(record, attestations, source),
-          token: record.token,
-        }),
-      },
-    },
+    rules: changing({
+      nextGeneration: (record, attestations, source) => ({
+        ...realRules.transitions.nextGeneration(record, attestations, source),
+        token: record.token,
+      }),
+    }),
   },
   {
     name: "the next generation keeps the recorded volumes, not the attested ones",
     breaks: [7],
     near: 3,
-    rules: {
-      ...realRules,
-      transitions: {
-        ...realRules.transitions,
-        nextGeneration: (record, attestations, source) => ({
-          ...realRules.transitions.nextGeneration(record, attestations, source),
-          roster: record.roster.filter(({ leaving }) => leaving !== true),
-        }),
-      },
-    },
+    rules: changing({
+      nextGeneration: (record, attestations, source) => ({
+        ...realRules.transitions.nextGeneration(record, attestations, source),
+        roster: record.roster.filter(({ leaving }) => leaving !== true),
+      }),
+    }),
   },
   {
     name: "who has joined is carried into the next generation",
     breaks: [7],
     near: 3,
-    rules: {
-      ...realRules,
-      transitions: {
-        ...realRules.transitions,
-        nextGeneration: (record, attestations, source) => ({
-          ...realRules.transitions.nextGeneration(record, attestations, source),
-          joined: record.joined,
-        }),
-      },
-    },
+    rules: changing({
+      nextGeneration: (record, attestations, source) => ({
+        ...realRules.transitions.nextGeneration(record, attestations, source),
+        joined: record.joined,
+      }),
+    }),
   },
   {
     name: "the record is not made by a first member whose volume is gone",
