@@ -126,8 +126,9 @@ export async function cutZone(zone: string, cut: boolean): Promise<void> {
   await control("POST", `zones/${zone}/${cut ? "cut" : "heal"}`);
 }
 
-/** Packets lost in both directions between two groups of addresses. */
+/** Packets lost in both directions between two groups of addresses; none where a group is empty. */
 function between(some: readonly string[], others: readonly string[]) {
+  if (some.length === 0 || others.length === 0) return [];
   return [
     { from: some, to: others },
     { from: others, to: some },
@@ -153,7 +154,7 @@ export async function cutPeers(
   const own = members.map(({ address }) => address);
   const others = all.map(({ address }) => address).filter((address) => !own.includes(address));
   await drop(name, [
-    ...(others.length === 0 ? [] : between(own, others)),
+    ...between(own, others),
     ...(alsoS3 ? between(own, [addresses.s3]) : []),
   ]);
 }
