@@ -153,10 +153,7 @@ export async function cutPeers(
 ): Promise<void> {
   const own = members.map(({ address }) => address);
   const others = all.map(({ address }) => address).filter((address) => !own.includes(address));
-  await drop(name, [
-    ...between(own, others),
-    ...(alsoS3 ? between(own, [addresses.s3]) : []),
-  ]);
+  await drop(name, [...between(own, others), ...(alsoS3 ? between(own, [addresses.s3]) : [])]);
 }
 
 /** Cuts members off from S3: packets are lost, as when a route is gone. */
