@@ -20,8 +20,10 @@ import { resolveOptions, type ResolvedOptions } from "./plan/options";
 import { ports } from "./plan/ports";
 import { prometheusRules } from "./plan/prometheusRules";
 import { describeProblems } from "./plan/problems";
+import type { Shape } from "./plan/transition";
 import { validate } from "./plan/validate";
 import { TlsAuthority, type IssuedCertificate } from "./tlsAuthority";
+import { Transition } from "./transition";
 
 /** Debian's account at AWS, and its images for amd64. */
 const debian = { owner: "136693071363", name: "debian-13-amd64-*", architecture: "x86_64" };
@@ -87,6 +89,7 @@ export class EtcdCluster extends pulumi.ComponentResource {
     const names = physicalNames(clusterName, region);
     const tags = { ...args.tags, [identityTags.cluster]: clusterName };
     const inside = { parent: this };
+    const transition = new Transition(`${name}-transition`, shapeOf(options), inside);
     const accountId = aws.getCallerIdentityOutput({}, inside).accountId;
     const partition = aws.getPartitionOutput({}, inside).partition;
 
@@ -160,6 +163,7 @@ export class EtcdCluster extends pulumi.ComponentResource {
     );
     const machines = {
       options,
+      allowed: transition.allowed,
       partition,
       accountId,
       kmsKeyArn: key.arn,
@@ -249,6 +253,7 @@ export class EtcdCluster extends pulumi.ComponentResource {
     this.dashboardUrl = monitoring?.dashboardUrl;
     this.prometheusRules = prometheusRules(options);
     this.health = nodes.health;
+    transition.complete(nodes.health);
     this.registerOutputs({
       clientEndpoints: this.clientEndpoints,
       loadBalancerEndpoint: this.loadBalancerEndpoint,
@@ -280,6 +285,11 @@ function validated(name: string, args: EtcdClusterArgs): ResolvedOptions {
     });
   }
   return options;
+}
+
+/** What the next run is measured against. */
+function shapeOf({ etcdVersion, size, volumeSizeGiB }: ResolvedOptions): Shape {
+  return { etcdVersion, size, volumeSizeGiB };
 }
 
 /** Whether alarms speak to a topic of the cluster's own. */

@@ -7,12 +7,15 @@ import type { MemberConfig } from "./plan/memberConfig";
 import { physicalNames } from "./plan/names";
 import type { ResolvedOptions } from "./plan/options";
 import { memberSecrets, parameterName } from "./plan/storage";
+import type { Shape } from "./plan/transition";
 import { MachineRole } from "./machineRole";
 import type { IssuedCertificate, TlsAuthority } from "./tlsAuthority";
 
 /** What all members share before any machine exists. */
 export interface MemberFoundation {
   options: ResolvedOptions;
+  /** Fails when what is asked for must not follow what the cluster was; nothing of a member is changed before it resolves. */
+  allowed: pulumi.Output<Shape>;
   partition: pulumi.Output<string>;
   accountId: pulumi.Output<string>;
   kmsKeyArn: pulumi.Output<string>;
@@ -161,7 +164,7 @@ export class MemberIdentity extends pulumi.ComponentResource {
       {
         availabilityZone: args.zone,
         type: "gp3",
-        size: args.options.volumeSizeGiB,
+        size: args.allowed.volumeSizeGiB,
         iops: args.options.volumeIops,
         throughput: args.options.volumeThroughputMiBps,
         encrypted: true,

@@ -7,12 +7,15 @@ import { renderMemberConfig, type MemberConfig } from "./plan/memberConfig";
 import { physicalNames } from "./plan/names";
 import type { ResolvedOptions } from "./plan/options";
 import { memberSecrets, parameterName, storage } from "./plan/storage";
+import type { Shape } from "./plan/transition";
 import { renderUserData } from "./plan/userData";
 import { memberTags, type MemberIdentity } from "./memberIdentity";
 
 /** What the machines of all members share. */
 export interface MachineFoundation {
   options: ResolvedOptions;
+  /** Fails when what is asked for must not follow what the cluster was. */
+  allowed: pulumi.Output<Shape>;
   bucketName: pulumi.Output<string>;
   kmsKeyArn: pulumi.Output<string>;
   artifacts: Readonly<Record<"node" | "agent" | "etcd", Artifact>>;
@@ -187,6 +190,7 @@ function desiredState(args: MemberMachineArgs): pulumi.Output<MemberConfig> {
       identity.certificates,
       args.initialMembers,
       args.kmsKeyArn,
+      args.allowed,
     ])
     .apply(
       ([bucket, address, volumeId, certificates, initialMembers, kmsKeyArn]): MemberConfig => ({

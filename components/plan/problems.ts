@@ -28,7 +28,7 @@ export function describeProblem(problem: Problem): string {
 /** All problems as one message. */
 export function describeProblems(problems: readonly Problem[]): string {
   const count = problems.length === 1 ? "1 problem" : `${problems.length} problems`;
-  return `The etcd cluster cannot be built as asked (${count}); nothing was created.\n${problems
+  return `The etcd cluster cannot be built as asked (${count}); nothing was changed.\n${problems
     .map((problem) => `  - ${describeProblem(problem)}`)
     .join("\n")}`;
 }

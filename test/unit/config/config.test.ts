@@ -669,7 +669,7 @@ describe("refused, with path, value, rule and remedy", () => {
     });
     const message = describeProblems(problems);
     expect(message).toMatch(
-      /^The etcd cluster cannot be built as asked \(4 problems\); nothing was created\./,
+      /^The etcd cluster cannot be built as asked \(4 problems\); nothing was changed\./,
     );
     for (const path of ["size", "etcdVersion", "adminCidrs", "sise"]) {
       expect(message.split(`etcd-cluster:${path} is `)).toHaveLength(2);

@@ -1,0 +1,73 @@
+import { z } from "zod";
+
+import { etcdStep } from "./etcdVersions";
+import { sizes } from "./layout";
+import type { Problem } from "./problems";
+
+/**
+ * What may follow what: rules about a change, where `validate` has those about a state. The machines enforce theirs again, from what
+ * runs there; this is for whoever looks at a preview.
+ */
+
+/** What of a cluster cannot become just anything. */
+export interface Shape {
+  /** Version of etcd, for instance `3.6.14`. */
+  readonly etcdVersion: string;
+  /** Number of members. */
+  readonly size: number;
+  /** Size of each data volume, GiB. */
+  readonly volumeSizeGiB: number;
+}
+
+/** What an earlier run of the program left; one before this existed left nothing. */
+export const recordedShape = z.object({
+  etcdVersion: z.string().optional(),
+  size: z.number().optional(),
+  volumeSizeGiB: z.number().optional(),
+});
+
+/** What is wrong with bringing a cluster from one shape to another; complete. */
+export function transitionProblems(
+  before: z.output<typeof recordedShape>,
+  after: Shape,
+): Problem[] {
+  return [
+    ...(before.etcdVersion === undefined ? [] : version(before.etcdVersion, after.etcdVersion)),
+    ...(before.size === undefined ? [] : size(before.size, after.size)),
+    ...(before.volumeSizeGiB === undefined
+      ? []
+      : volumeSize(before.volumeSizeGiB, after.volumeSizeGiB)),
+  ];
+}
+
+function version(before: string, after: string): Problem[] {
+  const step = etcdStep(before, after);
+  return typeof step === "string" ? [] : [{ path: "etcdVersion", value: after, ...step }];
+}
+
+function size(before: number, after: number): Problem[] {
+  const next = sizes.filter((each) => each < before).at(-1);
+  return next === undefined || after >= next
+    ? []
+    : [
+        {
+          path: "size",
+          value: after,
+          rule: `a cluster of ${before} shrinks to ${next} at most in one go: those that go at once must not be enough to lose a write that the others never had`,
+          remedy: `go to ${next} first, and on from there`,
+        },
+      ];
+}
+
+function volumeSize(before: number, after: number): Problem[] {
+  return after >= before
+    ? []
+    : [
+        {
+          path: "volumeSizeGiB",
+          value: after,
+          rule: `the volumes have ${before} GiB, and a volume of EBS cannot be made smaller`,
+          remedy: `choose ${before} or more`,
+        },
+      ];
+}
