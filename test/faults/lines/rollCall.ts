@@ -5,8 +5,9 @@ import { machineOf } from "../../../lab/cli/fault/members.ts";
 import { waitFor } from "../../lab/support.ts";
 import { aroundEach, Deaths } from "../harness/deaths.ts";
 import { line } from "../harness/line.ts";
+import { backUp, dieAt, hasDied } from "../harness/machine.ts";
 import { now } from "../writer/clock.ts";
-import { ownRevision } from "./recovery.ts";
+import { destroyAllBut, nextGeneration, ownRevision, recoverySeconds } from "./recovery.ts";
 
 /** What is done until everybody has said what he has, in this order: by who has data, and by who has none. */
 const early = {
@@ -75,7 +76,42 @@ export function rollCallLines(): void {
       },
     });
   }
+  survivorsDiskIsLost();
   quorumComesBack();
+}
+
+/** The last disk goes while its log is on its way into the bucket: what the bucket held before is all there is. */
+function survivorsDiskIsLost(): void {
+  line({
+    name: "rollcall-disk-lost",
+    then: "the roll is called anew, and the next generation begins with the newest backup",
+    what: "two machines and volumes are destroyed, and in the roll call the survivor's too, just before it uploads its log",
+    withinSeconds: 2 * recoverySeconds,
+    clusters: 2,
+    act: async (stage) => {
+      const { cluster, note } = stage;
+      const { leader, followers, all } = await cluster.roles();
+      const [survivor] = followers;
+      assert.ok(survivor);
+      note("backup", await backUp(leader));
+      const { root } = machineOf(survivor);
+      assert.ok(root);
+      dieAt(root, "propose:upload:before");
+      const doomed = all.filter((each) => each !== survivor);
+      const made = await destroyAllBut(stage, survivor, doomed);
+      await waitFor("the survivor's log to be on its way", recoverySeconds, () =>
+        Promise.resolve(hasDied(root) ? true : undefined),
+      );
+      await destroyVolumes([survivor], cluster.region);
+      const inEffectAt = now();
+      const record = await cluster.bucketView().record();
+      assert.equal(record.phase, "rollCall", "the next generation had begun already");
+      const newest = (await cluster.bucketView().backups()).at(-1);
+      assert.ok(newest);
+      return { ...made, inEffectAt, survived: newest.revision };
+    },
+    check: nextGeneration,
+  });
 }
 
 /** The quorum is back while the roll is being called: nobody's data may be given up for that. */
