@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export STACK ?= dev
-export ARGS JSON MEMBER KIND SECONDS HOW FAULT
+export ARGS JSON MEMBER KIND SECONDS HOW FAULT ROLL
 NODE := node_modules/.bin/node --disable-warning=ExperimentalWarning
 LAB := $(NODE) lab/cli/main.ts
 
@@ -12,7 +12,7 @@ node_modules/.package-lock.json: package-lock.json
 	@npm ci --no-audit --no-fund --loglevel=error >&2
 	@touch $@
 
-.PHONY: help up down env status verify etcdctl ssh logs backup fault recover restore test test-quick test-crash test-faults clean preflight
+.PHONY: help up down env status verify etcdctl ssh logs backup fault recover restore test test-quick test-crash test-faults test-rolls clean preflight
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -67,6 +67,9 @@ test-crash: ## `pulumi up` killed at fifteen points, and what is left afterwards
 
 test-faults: ## every fault under a writer that checks all it was promised; FAULT=<name> runs one
 	@bash scripts/build/test.sh faults
+
+test-rolls: ## every change of a running cluster under load; ROLL=<name>[,<name>] runs some
+	@bash scripts/build/test.sh rolls
 
 clean: node_modules/.package-lock.json ## remove the cache (toolchain, image); says how much that was
 	@$(LAB) clean

@@ -80,8 +80,12 @@ async function stepsOf(selection: string | undefined): Promise<Step[]> {
       return labSteps("test/crash");
     case "faults":
       return labSteps("test/faults");
+    case "rolls":
+      return labSteps("test/rolls");
     default:
-      throw new Error(`there are no "${selection}" tests; there are quick, crash and faults`);
+      throw new Error(
+        `there are no "${selection}" tests; there are quick, crash, faults and rolls`,
+      );
   }
 }
 

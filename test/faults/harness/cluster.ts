@@ -15,27 +15,38 @@ import { inventory } from "../../../lab/machines/inventory.ts";
 import { labEnvironment, make, must, repository } from "../../lab/support.ts";
 import { BucketView } from "./bucket.ts";
 import type { ClientTls } from "../writer/endpoint.ts";
-import { WriterProcess } from "../writer/process.ts";
+import { WriterProcess, type WriterOptions } from "../writer/process.ts";
 
-/** The stack of these tests: the cheap one, with everything that may be waited for as short as it may be. */
-const stack = "faults";
+/** A stack of the tests' own: its name, and what differs from the tracked dev stack. */
+export interface TestStack {
+  readonly name: string;
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** Whether one that runs already is taken, and left running. */
+  readonly keep: boolean;
+}
 
-const configFile = join(repository, `Pulumi.${stack}.yaml`);
-
-/** What differs from the tracked dev stack. */
-const settings: Readonly<Record<string, unknown>> = {
-  "etcd-cluster:clusterName": "etcd-faults",
-  "etcd-cluster:backendQuotaGiB": 1,
-  "etcd-cluster:recovery": { quorumLossSeconds: 10, volumeLossSeconds: 30 },
-  "etcd-cluster:backup": { everyMinutes: 1 },
+/** The stack of the faults: the cheap one, with everything that may be waited for as short as it may be. */
+const faultsStack: TestStack = {
+  name: "faults",
+  settings: {
+    "etcd-cluster:clusterName": "etcd-faults",
+    "etcd-cluster:backendQuotaGiB": 1,
+    "etcd-cluster:recovery": { quorumLossSeconds: 10, volumeLossSeconds: 30 },
+    "etcd-cluster:backup": { everyMinutes: 1 },
+  },
+  keep: process.env["FAULT_KEEP"] === "1",
 };
 
-function writeConfig(): void {
+function configFile({ name }: TestStack): string {
+  return join(repository, `Pulumi.${name}.yaml`);
+}
+
+/** Writes the stack's config; not tracked (.gitignore), and there only while its tests run. */
+export function writeConfig(stack: TestStack, settings = stack.settings): void {
   const dev = parse(readFileSync(join(repository, "Pulumi.dev.yaml"), "utf8")) as {
     config: Record<string, unknown>;
   };
-  // Not tracked (.gitignore); it is there only while these tests run.
-  writeFileSync(configFile, stringify({ config: { ...dev.config, ...settings } }));
+  writeFileSync(configFile(stack), stringify({ config: { ...dev.config, ...settings } }));
 }
 
 const outputSchema = z.object({
@@ -70,24 +81,29 @@ async function readDeployed(environment: Record<string, string>): Promise<Deploy
   };
 }
 
+/** What a writer does beside its streams. */
+type Load = Pick<WriterOptions, "retrying" | "once" | "changing">;
+
 /** The cluster under test, and everything that a line needs of it. */
 export class Cluster {
   readonly environment: Record<string, string>;
+  readonly #stack: TestStack;
   #deployed: Deployed;
 
-  private constructor(environment: Record<string, string>, deployed: Deployed) {
+  private constructor(stack: TestStack, environment: Record<string, string>, deployed: Deployed) {
+    this.#stack = stack;
     this.environment = environment;
     this.#deployed = deployed;
   }
 
   /** Brings the lab up from nothing. `FAULT_KEEP=1` takes one of this stack that runs already. */
-  static async up(): Promise<Cluster> {
-    writeConfig();
-    if (process.env["FAULT_KEEP"] !== "1") await make("down", { STACK: stack }, 120);
-    const outcome = await make("up", { STACK: stack }, 1800);
+  static async up(stack: TestStack = faultsStack): Promise<Cluster> {
+    writeConfig(stack);
+    if (!stack.keep) await make("down", { STACK: stack.name }, 120);
+    const outcome = await make("up", { STACK: stack.name }, 1800);
     assert.equal(outcome.code, 0, `${outcome.stdout}\n${outcome.stderr}`);
-    const environment = await labEnvironment(stack);
-    return new Cluster(environment, await readDeployed(environment));
+    const environment = await labEnvironment(stack.name);
+    return new Cluster(stack, environment, await readDeployed(environment));
   }
 
   /** Looks at the stack anew, after it was built anew. */
@@ -101,10 +117,10 @@ export class Cluster {
   }
 
   /** Takes the lab down and makes sure that nothing is left of it. */
-  static async down(): Promise<void> {
-    if (process.env["FAULT_KEEP"] === "1") return;
-    const outcome = await make("down", { STACK: stack }, 180);
-    rmSync(configFile, { force: true });
+  static async down(stack: TestStack = faultsStack): Promise<void> {
+    if (stack.keep) return;
+    const outcome = await make("down", { STACK: stack.name }, 180);
+    rmSync(configFile(stack), { force: true });
     assert.equal(outcome.code, 0, outcome.stdout + outcome.stderr);
     for (const [kind, things] of Object.entries(inventory())) assert.deepEqual(things, [], kind);
   }
@@ -140,13 +156,14 @@ export class Cluster {
   }
 
   /** A writer among the lab's clients. */
-  async writer(prefix: string, streams: number): Promise<WriterProcess> {
+  async writer(prefix: string, streams: number, load: Load = {}): Promise<WriterProcess> {
     return WriterProcess.start({
       machineId: await bastionId(),
       members: this.declared,
       tls: this.#deployed.tls,
       prefix,
       streams,
+      ...load,
     });
   }
 
@@ -157,13 +174,13 @@ export class Cluster {
 
   /** `make verify`, as a person runs it. */
   async verify(): Promise<void> {
-    const outcome = await make("verify", { STACK: stack }, 120);
+    const outcome = await make("verify", { STACK: this.#stack.name }, 120);
     assert.equal(outcome.code, 0, outcome.stdout + outcome.stderr);
   }
 
   /** `make status`, for the message of a failure. */
   async statusText(): Promise<string> {
-    const outcome = await make("status", { STACK: stack }, 120);
+    const outcome = await make("status", { STACK: this.#stack.name }, 120);
     return outcome.stdout + outcome.stderr;
   }
 }

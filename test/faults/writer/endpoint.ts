@@ -86,6 +86,37 @@ export class Endpoint {
     return { revision: BigInt(header.revision), clusterId: hex(header.cluster_id) };
   }
 
+  /**
+   * Writes a key that must not be there yet. However often it is asked for, it is done once: what is there already is answered with
+   * the revision at which it was written.
+   */
+  async create(key: string, value: string): Promise<PutAnswer & { readonly found?: string }> {
+    const target = Buffer.from(key);
+    const { header, responses, succeeded } = await this.#call((client, options) =>
+      client.kv.txn(
+        {
+          compare: [{ result: "Equal", target: "Create", key: target, create_revision: "0" }],
+          success: [{ request_put: { key: target, value: Buffer.from(value) } }],
+          failure: [{ request_range: { key: target } }],
+        },
+        options,
+      ),
+    );
+    const clusterId = hex(header.cluster_id);
+    if (succeeded) return { revision: BigInt(header.revision), clusterId };
+    const there = responses[0]?.response_range.kvs[0];
+    if (there === undefined) throw new Error(`${key} was there, and is not`);
+    return { revision: BigInt(there.mod_revision), clusterId, found: there.value.toString() };
+  }
+
+  /** A key as a quorum confirms it; undefined when there is none. */
+  async get(key: string): Promise<{ revision: bigint; value: string | undefined }> {
+    const { header, kvs } = await this.#call((client, options) =>
+      client.kv.range({ key: Buffer.from(key) }, options),
+    );
+    return { revision: BigInt(header.revision), value: kvs[0]?.value.toString() };
+  }
+
   /** A read that a quorum confirms: revision and cluster. */
   async linearizable(): Promise<PutAnswer> {
     const { header } = await this.#call((client, options) =>
@@ -147,6 +178,7 @@ export class Endpoint {
       clusterId: hex(status.header.cluster_id),
       leader: status.leader === "0" ? undefined : hex(status.leader),
       isLearner: status.isLearner,
+      term: Number(status.raftTerm),
       index: BigInt(status.raftIndex),
       applied: BigInt(status.raftAppliedIndex),
       errors: status.errors,
@@ -159,6 +191,19 @@ export class Endpoint {
       client.cluster.memberList({ linearizable: true }, options),
     );
     return members.map(({ ID, name, isLearner }) => ({ name, id: hex(ID), isLearner }));
+  }
+
+  /** The members as this one knows them, with the addresses that clients of theirs are told. */
+  async ownMembers(): Promise<
+    { name: string; id: string; isLearner: boolean; address: string | undefined }[]
+  > {
+    const { members } = await this.#call((client, options) =>
+      client.cluster.memberList({ linearizable: false }, options),
+    );
+    return members.map(({ ID, name, isLearner, clientURLs }) => ({
+      ...{ name, id: hex(ID), isLearner },
+      address: clientURLs.map((url) => new URL(url).hostname)[0],
+    }));
   }
 
   /** Kinds of the alarms that are raised. */

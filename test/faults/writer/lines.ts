@@ -52,8 +52,49 @@ export interface Watched {
   readonly at: number;
 }
 
+/** A request that a client was served with, after as many attempts. */
+export interface Served {
+  readonly kind: "served";
+  readonly client: ClientKind;
+  readonly what: "read" | "write";
+  readonly attempts: number;
+  readonly sentAt: number;
+  readonly at: number;
+}
+
+/** A request that a client gave up. */
+export interface Failed {
+  readonly kind: "failed";
+  readonly client: ClientKind;
+  readonly what: "read" | "write";
+  readonly attempts: number;
+  readonly why: string;
+  readonly sentAt: number;
+  readonly at: number;
+}
+
+/** Whether a client repeats what was not answered, as clients ordinarily do, or takes every failure for its user's. */
+export type ClientKind = "retrying" | "once";
+
+/** Who has a vote and who of them answers, in one look; whoever comes or goes is followed. */
+export interface Voters {
+  readonly kind: "voters";
+  readonly since: number;
+  readonly at: number;
+  /** Names of the voters by the newest list that a member gave. */
+  readonly voters: readonly string[];
+  /** Those of them that answered. */
+  readonly up: readonly string[];
+  readonly learners: readonly string[];
+  readonly leader: string | undefined;
+  /** Raft's term: it rises by one with every leader. 0 when nobody answered. */
+  readonly term: number;
+  /** Why members did not answer. */
+  readonly why: string;
+}
+
 /** One line of the writer's journal. */
-export type Line = Acknowledged | Unknown | Violation | Health | Watched;
+export type Line = Acknowledged | Unknown | Violation | Health | Watched | Served | Failed | Voters;
 
 /**
  * An append-only file of lines. Every line is handed to the kernel before the writer goes on, so that the record of a writer that

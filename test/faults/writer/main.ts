@@ -3,8 +3,10 @@ import { createInterface } from "node:readline";
 import { z } from "zod";
 import { Endpoint, type Stored } from "./endpoint.ts";
 import { Journal } from "./lines.ts";
+import { MixedClient } from "./mixed.ts";
 import { Monitor } from "./monitor.ts";
 import { Streams } from "./streams.ts";
+import { VoterWatch } from "./voters.ts";
 import { Watching } from "./watcher.ts";
 
 /**
@@ -20,6 +22,11 @@ const orderSchema = z.discriminatedUnion("order", [
     prefix: z.string().min(1),
     journal: z.string(),
     streams: z.int().min(0).max(64),
+    /** Clients that read and write beside the streams: with retries, and without. */
+    retrying: z.int().min(0).max(64).default(0),
+    once: z.int().min(0).max(64).default(0),
+    /** Whether the members change, so that those who are there are looked at and not those who were. */
+    changing: z.boolean().default(false),
   }),
   /** Ends the writing; the answer comes when no put is under way any more. */
   z.strictObject({ order: z.literal("stop") }),
@@ -38,7 +45,7 @@ const orderSchema = z.discriminatedUnion("order", [
 ]);
 
 /** An order to the writer. */
-export type Order = z.infer<typeof orderSchema>;
+export type Order = z.input<typeof orderSchema>;
 
 /** What was read back at the end: the content, and the cluster that each member says it is in. */
 export interface ReadBack {
@@ -46,21 +53,36 @@ export interface ReadBack {
   readonly clusterIds: Readonly<Record<string, string>>;
 }
 
-type Start = Extract<Order, { order: "start" }>;
+type Start = Extract<z.output<typeof orderSchema>, { order: "start" }>;
 
 let start: Start | undefined;
-let streams: Streams | undefined;
+let stopAll = (): void => undefined;
 let writing: Promise<unknown> = Promise.resolve();
+
+const numbered = (length: number): number[] => Array.from({ length }, (_, index) => index);
 
 function begin(order: Start): void {
   start = order;
   const { members, tls, prefix } = order;
   const journal = new Journal(order.journal);
   const addresses = members.map(({ address }) => address);
-  const made = new Streams(addresses, tls, prefix, journal);
-  streams = made;
-  writing = Promise.all(Array.from({ length: order.streams }, (_, stream) => made.run(stream)));
-  void new Monitor(members, tls, journal).run();
+  const streams = new Streams(addresses, tls, prefix, journal);
+  const clients = [...numbered(order.retrying), ...numbered(order.once)].map(
+    (number, index) =>
+      new MixedClient(addresses, tls, prefix, journal, {
+        number,
+        kind: index < order.retrying ? "retrying" : "once",
+      }),
+  );
+  stopAll = () => {
+    for (const each of [streams, ...clients]) each.stop();
+  };
+  writing = Promise.all([
+    ...numbered(order.streams).map((stream) => streams.run(stream)),
+    ...clients.map((client) => client.run()),
+  ]);
+  if (order.changing) void new VoterWatch(addresses, tls, journal).run();
+  else void new Monitor(members, tls, journal).run();
   void new Watching(addresses, tls, prefix, journal).run();
 }
 
@@ -84,7 +106,7 @@ async function readBack({ members, tls, prefix }: Start): Promise<ReadBack> {
   return { stored, clusterIds };
 }
 
-async function obey(order: Order): Promise<unknown> {
+async function obey(order: z.output<typeof orderSchema>): Promise<unknown> {
   if (order.order === "start") {
     begin(order);
     return {};
@@ -92,7 +114,7 @@ async function obey(order: Order): Promise<unknown> {
   if (start === undefined) throw new Error("not started");
   switch (order.order) {
     case "stop":
-      streams?.stop();
+      stopAll();
       await writing;
       return {};
     case "read": {

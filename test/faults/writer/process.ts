@@ -27,6 +27,11 @@ export interface WriterOptions {
   readonly tls: ClientTls;
   readonly prefix: string;
   readonly streams: number;
+  /** Clients that read and write, with ordinary retries and without; none unless it is said. */
+  readonly retrying?: number;
+  readonly once?: number;
+  /** Whether the members change: who votes is followed, and not whether those of the beginning are well. */
+  readonly changing?: boolean;
 }
 
 /** A writer that runs, from the outside. */
@@ -69,10 +74,11 @@ export class WriterProcess {
   /** Starts a writer; it writes from the moment this resolves. */
   static async start(options: WriterOptions): Promise<WriterProcess> {
     const writer = new WriterProcess(options);
-    const { members, tls, prefix, streams } = options;
+    const { members, tls, prefix, streams, retrying, once, changing } = options;
     const journal = join(writer.#folder, "journal");
     const named = members.map(({ name, address }) => ({ name, address }));
-    await writer.#ask({ order: "start", members: named, tls, prefix, journal, streams });
+    const load = { streams, retrying, once, changing };
+    await writer.#ask({ order: "start", members: named, tls, prefix, journal, ...load });
     return writer;
   }
 

@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { Cluster, writeConfig, type TestStack } from "../../faults/harness/cluster.ts";
+import { must, run } from "../../lab/support.ts";
+import { changesOf, type Change } from "./preview.ts";
+import { PulumiUp, type UpEnding } from "./pulumiUp.ts";
+
+/** Settings of the stack by their full keys, `etcd-cluster:size`; undefined takes one back to the program's default. */
+export type Settings = Readonly<Record<string, unknown>>;
+
+/** The stack of the rolls: the cheap one. Recovery is quick, so that a roll which loses a quorum shows it by a new generation. */
+const rollsStack: TestStack = {
+  name: "rolls",
+  settings: {
+    "etcd-cluster:clusterName": "etcd-rolls",
+    "etcd-cluster:backendQuotaGiB": 1,
+    "etcd-cluster:recovery": { quorumLossSeconds: 10, volumeLossSeconds: 30 },
+  },
+  keep: process.env["ROLL_KEEP"] === "1",
+};
+
+/** The lab's stack that all rolls share, and what a person does with it. */
+export class RollStack {
+  readonly cluster: Cluster;
+  #settings: Settings = rollsStack.settings;
+
+  private constructor(cluster: Cluster) {
+    this.cluster = cluster;
+  }
+
+  /** Brings the lab up. `ROLL_KEEP=1` takes one that runs already, and leaves it. */
+  static async up(): Promise<RollStack> {
+    return new RollStack(await Cluster.up(rollsStack));
+  }
+
+  /** Takes the lab down, and makes sure that nothing is left of it. */
+  static async down(): Promise<void> {
+    await Cluster.down(rollsStack);
+  }
+
+  /** The settings that differ from the tracked dev stack. */
+  get settings(): Settings {
+    return this.#settings;
+  }
+
+  /** Changes settings; nothing happens before an `up`. */
+  set(change: Settings): void {
+    const all = { ...this.#settings, ...change };
+    this.#settings = Object.fromEntries(
+      Object.entries(all).filter(([, value]) => value !== undefined),
+    );
+    writeConfig(rollsStack, this.#settings);
+  }
+
+  /** What an `up` would change. */
+  async preview(): Promise<Change[]> {
+    const { stdout } = await must(
+      "pulumi",
+      ["preview", "--json", "--non-interactive", "--color", "never"],
+      { env: this.cluster.environment, timeoutSeconds: 120 },
+    );
+    return changesOf(stdout);
+  }
+
+  /** The message with which a preview is refused; a preview that is not refused is an error. */
+  async refusedPreview(): Promise<string> {
+    const outcome = await run("pulumi", ["preview", "--non-interactive", "--color", "never"], {
+      env: this.cluster.environment,
+      timeoutSeconds: 120,
+    });
+    assert.notEqual(outcome.code, 0, `not refused:\n${outcome.stdout}`);
+    return outcome.stdout + outcome.stderr;
+  }
+
+  /** Starts `pulumi up`. */
+  start(): PulumiUp {
+    return new PulumiUp(this.cluster.environment);
+  }
+
+  /** `pulumi up`, which must succeed. */
+  async apply(): Promise<UpEnding> {
+    const ending = await this.start().end();
+    assert.equal(ending.code, 0, ending.output);
+    await this.cluster.reload();
+    return ending;
+  }
+
+  /** `pulumi up`, which must fail and say so. */
+  async refusedUp(message: RegExp): Promise<UpEnding> {
+    const ending = await this.start().end();
+    assert.notEqual(ending.code, 0, `not refused:\n${ending.output}`);
+    assert.match(ending.output, message);
+    return ending;
+  }
+
+  /** What an operator does after a `pulumi up` that was killed. */
+  async recover(): Promise<string> {
+    const { stdout } = await must("node", ["scripts/operator/recover-state.ts", "--apply"], {
+      env: this.cluster.environment,
+      timeoutSeconds: 120,
+    });
+    return stdout;
+  }
+}

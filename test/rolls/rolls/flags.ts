@@ -1,0 +1,28 @@
+import type { Meant } from "../harness/preview.ts";
+import { roll } from "../harness/roll.ts";
+
+/** What a change of every member's desired state shows: its documents and its commands. */
+export function membersChange(members: number): Meant[] {
+  return [
+    { op: "replace", resource: /^aws:s3\/\S+ etcd-m\d-config$/, count: members },
+    { op: "replace", resource: /^command:remote:Command etcd-m\d-wait$/, count: members },
+    { op: "replace", resource: /^command:remote:Command etcd-m\d-bootstrap$/, count: members },
+    { op: "replace", resource: /^command:remote:Command etcd-m\d-verify$/, count: members },
+  ];
+}
+
+/** A change of etcd's own settings, for which every etcd has to start again. */
+export function flagRolls(): void {
+  roll({
+    name: "flag",
+    what: "another quota: every etcd starts again with it",
+    change: ({ stack }) => ({
+      "etcd-cluster:backendQuotaGiB": stack.settings["etcd-cluster:backendQuotaGiB"] === 2 ? 1 : 2,
+    }),
+    preview: [
+      ...membersChange(3),
+      { op: "update", resource: /^aws:cloudwatch\/\S+ etcd-monitoring-db-near-quota$/, count: 1 },
+      { op: "update", resource: /^aws:cloudwatch\/dashboard:Dashboard etcd-monitoring$/, count: 1 },
+    ],
+  });
+}
