@@ -56,7 +56,7 @@ export class RollStack {
     const { stdout } = await must(
       "pulumi",
       ["preview", "--json", "--non-interactive", "--color", "never"],
-      { env: this.cluster.environment, timeoutSeconds: 120 },
+      { env: this.cluster.environment, timeoutSeconds: 300 },
     );
     return changesOf(stdout);
   }
@@ -65,7 +65,7 @@ export class RollStack {
   async refusedPreview(): Promise<string> {
     const outcome = await run("pulumi", ["preview", "--non-interactive", "--color", "never"], {
       env: this.cluster.environment,
-      timeoutSeconds: 120,
+      timeoutSeconds: 300,
     });
     assert.notEqual(outcome.code, 0, `not refused:\n${outcome.stdout}`);
     return outcome.stdout + outcome.stderr;
@@ -96,7 +96,7 @@ export class RollStack {
   async recover(): Promise<string> {
     const { stdout } = await must("node", ["scripts/operator/recover-state.ts", "--apply"], {
       env: this.cluster.environment,
-      timeoutSeconds: 120,
+      timeoutSeconds: 300,
     });
     return stdout;
   }
