@@ -4,6 +4,7 @@ import type { CallLog } from "../front/callLog.ts";
 import type { Drop } from "../network/drops.ts";
 import type { Loop } from "./loop.ts";
 import type { Refusals } from "./refusals.ts";
+import type { Uploads } from "./uploads.ts";
 
 /** What can be done to machines from outside, where there are machines. */
 export interface MachineFaults {
@@ -19,12 +20,14 @@ export interface ControlParts {
   readonly calls: CallLog;
   readonly faults: MachineFaults | undefined;
   readonly refusals: Refusals;
+  readonly uploads: Uploads;
   /** Asks the process to end. */
   readonly shutdown: () => void;
 }
 
 const sides = z.array(z.ipv4()).min(1).max(32);
 const dropsSchema = z.array(z.strictObject({ from: sides, to: sides })).max(32);
+const heldSchema = z.strictObject({ path: z.string().min(1).max(200) });
 const refusedSchema = z.union([z.literal("all"), z.array(z.ipv4()).max(32)]);
 
 function json(status: number, document: unknown): Answer {
@@ -52,6 +55,19 @@ export async function control(
       return json(200, machines(parts.loop));
     case "GET /_lab/calls":
       return json(200, parts.calls.all());
+    case "GET /_lab/s3/uploads":
+      return json(200, parts.uploads.held());
+    case "POST /_lab/s3/uploads/hold": {
+      const asks = read(request, heldSchema);
+      if (asks.data === undefined) return json(400, { error: asks.error });
+      parts.uploads.hold(asks.data.path);
+      return json(200, asks.data);
+    }
+    case "POST /_lab/s3/uploads/cut": {
+      const cut = parts.uploads.held();
+      parts.uploads.hold(undefined);
+      return json(200, { cut });
+    }
     case "POST /_lab/shutdown":
       // After the answer is out.
       setImmediate(parts.shutdown);

@@ -10,6 +10,7 @@ import { Instances } from "./instances.ts";
 import { Loop } from "./loop.ts";
 import type { Reality } from "./reality.ts";
 import { Refusals } from "./refusals.ts";
+import { Uploads } from "./uploads.ts";
 
 /** Where and how a lab runs. Tests give their own ports and folders. */
 export interface LabOptions {
@@ -110,6 +111,7 @@ export class Lab {
   private async serve(options: LabOptions): Promise<void> {
     const { log, sockets, frontPort } = options;
     const refusals = new Refusals();
+    const uploads = new Uploads();
     const handler: Handler = async (request) => {
       const refusal = refusals.answer(request);
       if (refusal !== undefined) return refusal;
@@ -118,6 +120,7 @@ export class Lab {
         calls: this.assembly.calls,
         faults: options.faults,
         refusals,
+        uploads,
         shutdown: () => {
           options.ended("asked to");
         },
@@ -128,7 +131,7 @@ export class Lab {
     if (sockets !== undefined) {
       const imds = this.imds();
       this.servers.push(
-        await listen({ socket: sockets.front }, handler, log),
+        await listen({ socket: sockets.front }, handler, log, uploads),
         await listen({ socket: sockets.imds }, (request) => imds.handle(request), log),
       );
     }

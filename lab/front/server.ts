@@ -6,6 +6,13 @@ import type { Answer, RawRequest } from "./call.ts";
 /** Largest request the lab reads: an artifact in one put. */
 const maxBodyBytes = 512 * 1024 * 1024;
 
+/** Requests that are not to be answered: each is taken over as soon as its head is there. */
+export interface Interruptions {
+  readonly concerns: (incoming: IncomingMessage) => boolean;
+  /** Takes a request over; it gets no answer. */
+  readonly stop: (incoming: IncomingMessage, address: string) => void;
+}
+
 /** Answers one request. */
 export type Handler = (request: RawRequest) => Promise<Answer>;
 
@@ -27,11 +34,16 @@ async function serve(
   outgoing: ServerResponse,
   fromMachine: boolean,
   handler: Handler,
+  interruptions: Interruptions | undefined,
 ): Promise<void> {
   const forwarded = String(incoming.headers["x-forwarded-for"] ?? "")
     .split(",")
     .at(-1)
     ?.trim();
+  if (fromMachine && interruptions?.concerns(incoming) === true) {
+    interruptions.stop(incoming, forwarded ?? "");
+    return;
+  }
   const vpc = incoming.headers["x-lab-vpc"];
   const answer = await handler({
     method: incoming.method ?? "GET",
@@ -69,10 +81,11 @@ export async function listen(
   place: Place,
   handler: Handler,
   log: (line: string) => void,
+  interruptions?: Interruptions,
 ): Promise<Server> {
   const fromMachine = "socket" in place;
   const server = createServer((incoming, outgoing) => {
-    serve(incoming, outgoing, fromMachine, handler).catch((error: unknown) => {
+    serve(incoming, outgoing, fromMachine, handler, interruptions).catch((error: unknown) => {
       // A machine that goes away in the middle of a download is no fault of ours.
       if (isGone(error)) return;
       log(`server: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);

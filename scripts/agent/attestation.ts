@@ -56,6 +56,8 @@ export const reportSchema = z.strictObject({
   holds: z.enum(["data", "damaged", "blank", "withdrawn"]),
   /** Commit index of the etcd that runs and has no quorum. */
   commit: z.int().min(0).optional(),
+  /** How far the log was on this volume, under which of etcd's ids: whatever bears this id there and is shorter is an older copy. */
+  reached: z.strictObject({ id: memberId, index: z.int().min(0) }).optional(),
 });
 
 /** What a member says about itself while the roll is not called; replaced as things change. */

@@ -7,6 +7,7 @@ import { Gatherer, type Gathered } from "./gather";
 import { withLock } from "./lock";
 import { thisMachine, type Desired, type Machine } from "./machine";
 import { plan } from "./plan";
+import { ReachKeeper } from "./reached";
 import { reasonOf, say } from "./say";
 import { openSsh } from "./secrets";
 import { announce } from "./state";
@@ -58,12 +59,14 @@ class Agent {
   readonly #machine: Machine;
   readonly #gatherer: Gatherer;
   readonly #commits = new CommitKeeper();
+  readonly #reach: ReachKeeper;
   #sshIsOpen = false;
   #upkeepRuns = false;
 
   constructor(machine: Machine) {
     this.#machine = machine;
     this.#gatherer = new Gatherer(machine);
+    this.#reach = new ReachKeeper(machine.bucket, this.#gatherer.memory);
   }
 
   /** Gathers, decides, acts. */
@@ -72,10 +75,11 @@ class Agent {
     await this.#openSshOnce(basis.desired);
     const gathered = await this.#gatherer.gather(basis);
     const { facts, live, desired } = gathered;
-    await this.#keep(gathered);
+    const noted = await this.#keep(gathered);
     const action = plan(facts);
     if (action.kind === "idle") {
       await announceIdle(gathered);
+      await this.#sayReached(gathered, noted);
     }
     await act(action, {
       machine: this.#machine,
@@ -86,19 +90,26 @@ class Agent {
     return this.#after(action, gathered);
   }
 
-  /** What is done while etcd runs, whatever is decided. */
-  async #keep({ facts, live }: Gathered): Promise<void> {
+  /** What is done while etcd runs, whatever is decided. Returns the commit index that is noted on the volume. */
+  async #keep({ facts, live }: Gathered): Promise<bigint | undefined> {
     if (!facts.live.running || facts.disk.kind !== "data") {
       this.#commits.forget();
-      return;
+      return undefined;
     }
     await dropIntent();
     if (!this.#upkeepRuns && facts.live.quorum) {
       this.#upkeepRuns = true;
       await startUpkeep();
     }
-    if (live.status !== undefined) {
-      await this.#commits.note(live.status);
+    return live.status === undefined ? undefined : this.#commits.note(live.status);
+  }
+
+  /** What is noted on the volume goes with the volume; what is said in the bucket does not. */
+  async #sayReached({ facts, live }: Gathered, noted: bigint | undefined): Promise<void> {
+    const { self, record } = facts;
+    if (facts.live.quorum && record.kind === "present" && live.status && noted !== undefined) {
+      const reached = { id: live.status.id, index: Number(noted) };
+      await this.#reach.note({ self, record: record.record, reached });
     }
   }
 

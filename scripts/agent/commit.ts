@@ -14,28 +14,34 @@ const settledMs = 4000;
  */
 export class CommitKeeper {
   #seen: { readonly index: bigint; readonly at: number } | undefined;
+  #noted: bigint | undefined;
 
-  /** One look. */
-  async note({ raftIndex }: MemberStatus): Promise<void> {
+  /** One look. Returns what is noted on the volume, if anything is. */
+  async note({ raftIndex }: MemberStatus): Promise<bigint | undefined> {
     const seen = this.#seen;
     const now = performance.now();
     if (seen === undefined) {
       this.#seen = { index: raftIndex, at: now };
-      return;
+      return this.#noted;
     }
     if (now - seen.at < settledMs) {
-      return;
+      return this.#noted;
     }
     this.#seen = { index: raftIndex, at: now };
     const before = await readIfThere(paths.commit);
-    if (before === undefined || !/^\d+\n$/.test(before) || BigInt(before.trim()) < seen.index) {
+    if (before !== undefined && /^\d+\n$/.test(before) && BigInt(before.trim()) >= seen.index) {
+      this.#noted = BigInt(before.trim());
+    } else {
       await writeDurably(paths.commit, `${seen.index}\n`);
+      this.#noted = seen.index;
     }
+    return this.#noted;
   }
 
   /** What was seen belongs to data that this machine's etcd does not run on any more. */
   forget(): void {
     this.#seen = undefined;
+    this.#noted = undefined;
   }
 }
 

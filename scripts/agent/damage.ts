@@ -1,9 +1,10 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 
-import { checkDatabase } from "./database";
+import { checkDatabase, readDatabase } from "./database";
 import { readIfThere, writeDurably } from "./files";
 import { paths } from "./paths";
+import { olderThanReached, type Reached } from "./reached";
 import { run } from "./run";
 import { reasonOf, say } from "./say";
 import { stopEtcd } from "./service";
@@ -50,8 +51,8 @@ export class Log {
   }
 }
 
-/** Damage that shows in the log while etcd does not run. */
-export async function damageOf(log: Log): Promise<string | undefined> {
+/** Damage that shows in the log while etcd does not run. `reached`: how far it had come, as the bucket knows it. */
+export async function damageOf(log: Log, reached?: Reached): Promise<string | undefined> {
   const facts = await log.facts();
   if (facts === undefined) {
     return undefined;
@@ -61,9 +62,27 @@ export async function damageOf(log: Log): Promise<string | undefined> {
   }
   const text = await readIfThere(paths.commit);
   const committed = text !== undefined && /^\d{1,19}\n?$/.test(text) ? BigInt(text.trim()) : 0n;
-  return facts.index < committed
-    ? `the write-ahead log ends at ${facts.index}, and ${committed} was committed`
-    : undefined;
+  if (facts.index < committed) {
+    return `the write-ahead log ends at ${facts.index}, and ${committed} was committed`;
+  }
+  const applied = await appliedIndex();
+  return facts.index < applied
+    ? `the write-ahead log ends at ${facts.index}, and the database has entries up to ${applied}`
+    : olderThanReached(facts, reached);
+}
+
+/**
+ * The last entry that is in the database. It is in the log as well, with one exception that cannot be told from a log that lost its end:
+ * a member whose machine lost its power in the moment in which others had committed what it was still writing (etcd 3.6 and 3.7 apply
+ * such entries at once). That costs a re-join; entries that were acknowledged and forgotten would cost a write.
+ */
+async function appliedIndex(): Promise<bigint> {
+  try {
+    return (await readDatabase(paths.database)).consistentIndex;
+  } catch {
+    // Not there, or malformed: etcd says so when it is started, and is looked at then.
+    return 0n;
+  }
 }
 
 /** Writes down why the data must not be started. */
@@ -107,7 +126,7 @@ export async function examine(log: Log): Promise<string | undefined> {
   await stopEtcd();
   return (
     (await damageOf(log)) ??
-    (await checkDatabase(join(paths.data, "member", "snap", "db"), paths.etcdFolder)) ??
+    (await checkDatabase(paths.database, paths.etcdFolder)) ??
     confession(said)
   );
 }

@@ -12,6 +12,7 @@ import { approvedState, type Desired, type Machine } from "./machine";
 import type { Disk } from "./marker";
 import { Memory } from "./memory";
 import { paths } from "./paths";
+import { ownReport, type Reached } from "./reached";
 import { readRecord, type RecordView } from "./record";
 import { RollObserver } from "./rollObserver";
 import { reasonOf, say } from "./say";
@@ -96,7 +97,7 @@ export class Gatherer {
       log: this.#log,
     });
     this.#hadQuorum = running && live.facts.quorum;
-    if (await this.#noteDamage(disk, ends, live)) {
+    if (await this.#noteDamage(disk, ends, live, () => this.#reached(config.member, record))) {
       // What matters now (whether the others agree, for one) was not asked for.
       return this.gather(await this.basis());
     }
@@ -187,15 +188,31 @@ export class Gatherer {
   }
 
   /** Damage that is not written on the volume yet: in the log, by etcd's alarm, or the reason why etcd ends again and again. */
-  async #noteDamage(disk: Disk, ends: boolean, live: LiveView): Promise<boolean> {
+  async #noteDamage(
+    disk: Disk,
+    ends: boolean,
+    live: LiveView,
+    reached: () => Promise<Reached | undefined>,
+  ): Promise<boolean> {
     if (disk.kind !== "data" || disk.damage !== undefined) {
       return false;
     }
-    const found = await this.#findDamage(ends, live);
+    const found = live.facts.running
+      ? await this.#findDamage(ends, live)
+      : await damageOf(this.#log, await reached());
     if (found !== undefined) {
       await noteDamage(found);
     }
     return found !== undefined;
+  }
+
+  /** How far this member had come, as far as the bucket can be asked: without it, only the machine that ran before goes on. */
+  async #reached(member: string, record: RecordView): Promise<Reached | undefined> {
+    if (record.kind !== "present") {
+      return undefined;
+    }
+    const { clusterUid } = record.record;
+    return (await ownReport(this.#machine.bucket, this.memory, member, clusterUid))?.reached;
   }
 
   async #findDamage(
@@ -204,9 +221,6 @@ export class Gatherer {
   ): Promise<string | undefined> {
     if (corrupt) {
       return "etcd's CORRUPT alarm names this member";
-    }
-    if (!facts.running) {
-      return damageOf(this.#log);
     }
     // Ready for a moment and gone again is no better than never ready.
     if (

@@ -71,4 +71,6 @@ export const paths = {
   upkeepState: `${root}/run/etcd-cluster/upkeep.json`,
   /** etcd's own folder; its write-ahead log tells data from a blank disk. */
   writeAheadLog: `${root}${dataDirectory}/member/wal`,
+  /** What etcd has applied of it. */
+  database: `${root}${dataDirectory}/member/snap/db`,
 } as const;

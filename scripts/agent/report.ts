@@ -2,6 +2,7 @@ import { putReport } from "./bulletin";
 import { putRecord, type Context } from "./context";
 import type { Report } from "./attestation";
 import { step } from "./point";
+import { ownReport } from "./reached";
 import type { ClusterRecord } from "./record";
 import { say } from "./say";
 import { withRollCalled, withRollClosed } from "./transitions";
@@ -27,12 +28,16 @@ export async function report(
   const { member, instanceId, volumeId } = context.facts.self;
   const { clusterUid, epoch } = record;
   const commit = holds === "data" ? context.status?.raftIndex : undefined;
+  const { bucket } = context.machine;
+  // Replaced, not forgotten.
+  const reached = (await ownReport(bucket, context.memory, member, clusterUid))?.reached;
   const content: Report = {
     ...{ schema: 1, clusterUid, member, epoch, instanceId, volumeId, holds },
     ...(commit === undefined ? {} : { commit: Number(commit) }),
     ...unreadableSource(context, record),
+    ...(reached === undefined ? {} : { reached }),
   };
-  await step("report:put", () => putReport(context.machine.bucket, content));
+  await step("report:put", () => putReport(bucket, content));
   context.memory.report = content;
 }
 

@@ -1,7 +1,8 @@
 import type { Attestation, Report } from "./attestation";
-import { readAttestations, readReport, readReports } from "./bulletin";
+import { readAttestations, readReports } from "./bulletin";
 import type { BackupFact, Live, Roll, Self } from "./facts";
 import type { Memory } from "./memory";
+import { ownReport } from "./reached";
 import type { ClusterRecord, ObjectStore, RecordView } from "./record";
 
 const nothing = { reports: [], attestations: [], previous: [], backups: [] } as const;
@@ -53,12 +54,10 @@ export class RollObserver {
     return { ...nothing, reports, previous };
   }
 
-  /** An own report that may have to be taken back: read once, then known. */
+  /** An own report that may have to be taken back. */
   async #ownReport(member: string, record: ClusterRecord): Promise<Report[]> {
-    if (this.#memory.report === undefined) {
-      this.#memory.report = (await readReport(this.#store, member, record.clusterUid)) ?? null;
-    }
-    return this.#memory.report === null ? [] : [this.#memory.report];
+    const report = await ownReport(this.#store, this.#memory, member, record.clusterUid);
+    return report === undefined ? [] : [report];
   }
 
   #stalled(epoch: number, attestations: readonly Attestation[]): number {

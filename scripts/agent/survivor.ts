@@ -84,8 +84,10 @@ async function makeDatabase(
   const copy = join(workFolder, "data");
   await copySnapshots(dataDirectory, copy);
   const database = join(copy, "member", "snap", "db");
-  if (facts.damage !== undefined && (await hasApplied(database, facts.index))) {
-    log(`the database has all ${facts.index} entries that can be read, and more`);
+  const applied = await appliedIn(database);
+  // A log that lost its end, or never had it: etcd would take new entries for ones that it has applied already.
+  if (applied > facts.index || (facts.damage !== undefined && applied === facts.index)) {
+    log(`the database has all ${facts.index} entries that can be read, up to ${applied}`);
     return database;
   }
   log(`copying ${dataDirectory}, up to entry ${facts.index} of term ${facts.term}`);
@@ -99,10 +101,10 @@ async function makeDatabase(
   return database;
 }
 
-/** Whether a database is ahead of where a damaged log breaks off; etcd would not start on the two. */
-async function hasApplied(database: string, index: bigint): Promise<boolean> {
+/** The last entry that a database has. */
+async function appliedIn(database: string): Promise<bigint> {
   try {
-    return (await readDatabase(database)).consistentIndex >= index;
+    return (await readDatabase(database)).consistentIndex;
   } catch (error) {
     throw new SurvivorRefusal("survivorDoesNotReplay", reasonOf(error));
   }

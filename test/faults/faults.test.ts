@@ -5,10 +5,12 @@ import { formationLines } from "./lines/formation.ts";
 import { acknowledgementGate } from "./lines/gate.ts";
 import { machineLines } from "./lines/machines.ts";
 import { menu } from "./lines/menu.ts";
+import { olderCopy } from "./lines/olderCopy.ts";
 import { processLines } from "./lines/processes.ts";
 import { resizeLines } from "./lines/resize.ts";
 import { rollCallLines } from "./lines/rollCall.ts";
 import { storageLines } from "./lines/storage.ts";
+import { survivorLines } from "./lines/survivors.ts";
 import { volumeLines } from "./lines/volumes.ts";
 
 /**
@@ -24,6 +26,8 @@ volumeLines();
 acknowledgementGate();
 everythingLines();
 damageLines();
+olderCopy();
+survivorLines();
 rollCallLines();
 resizeLines();
 formationLines();

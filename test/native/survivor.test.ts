@@ -264,6 +264,26 @@ for (const version of Object.keys(etcdModules) as EtcdVersion[]) {
       },
     );
 
+    it("a log that lost its end: the database has the rest", async () => {
+      const members = await etcd.form(["l"]);
+      const [only] = members;
+      assert.ok(only !== undefined);
+      for (let n = 0; n < 30; n += 1) await etcd.put(only, `key-${n}`, "x".repeat(100));
+      await etcd.stop(only);
+      const wal = join(only.data, "member", "wal");
+      const [segment = ""] = readdirSync(wal).filter((name) => name.endsWith(".wal"));
+      truncateSync(join(wal, segment), readFileSync(join(wal, segment)).indexOf("key-20"));
+      const log = await agent.readLog(only.data);
+      assert.equal(log.damage, undefined, "nothing in the log tells");
+      const database = await agent.readDatabase(join(only.data, "member", "snap", "db"));
+      assert.ok(database.consistentIndex > log.index);
+      const recovered = await recover(only);
+      assert.equal(recovered.revision, 31n);
+      const next = await restored(recovered.file, "next-l");
+      assert.ok((await keysOf(next)).has("key-29"));
+      await etcd.stop(next, "SIGKILL");
+    });
+
     it("damage is refused by its name, and accepted up to where it is when told so", async () => {
       const members = await etcd.form(["j"]);
       const [only] = members;

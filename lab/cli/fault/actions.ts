@@ -6,6 +6,7 @@ import {
   DetachVolumeCommand,
   EC2Client,
 } from "@aws-sdk/client-ec2";
+import { z } from "zod";
 import { processesOf } from "../../machines/cgroups.ts";
 import { adminCredentials, addresses, frontEndpoint } from "../../paths.ts";
 import { control, labMachines, machineOf, type Member } from "./members.ts";
@@ -174,11 +175,29 @@ export async function refuseS3(members: readonly Member[] | "all"): Promise<void
   else await control("POST", "s3/refuse", refused);
 }
 
-/** Ends every fault that lasts: cuts of zones and packets, refusals. */
+const uploadsSchema = z.array(z.object({ target: z.string(), address: z.string() }));
+
+/** Machines' puts to paths that contain a text stand still half-way, until they are cut. */
+export async function holdUploads(path: string): Promise<void> {
+  await control("POST", "s3/uploads/hold", { path });
+}
+
+/** The puts that stand still half-way now. */
+export async function heldUploads(): Promise<{ target: string; address: string }[]> {
+  return uploadsSchema.parse(await control("GET", "s3/uploads"));
+}
+
+/** Cuts the connections of all puts that stand still half-way; later ones go through. */
+export async function cutUploads(): Promise<void> {
+  await control("POST", "s3/uploads/cut");
+}
+
+/** Ends every fault that lasts: cuts of zones and packets, refusals, uploads that stand still. */
 export async function healAll(zones: readonly string[]): Promise<void> {
   for (const zone of new Set(zones)) await cutZone(zone, false);
   for (const name of faultNames) await drop(name, []);
   await refuseS3([]);
+  await cutUploads();
 }
 
 /** Names under which `make fault` and the tests lose packets. */

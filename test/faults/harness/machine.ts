@@ -105,3 +105,43 @@ export function dieAt(root: string, point: string): void {
 export function hasDied(root: string): boolean {
   return !existsSync(join(root, "run/etcd-cluster/die-at"));
 }
+
+/** etcdctl on a member's machine, through that member alone; answers what it printed. */
+export async function etcdctl(member: Member, ...argv: readonly string[]): Promise<string> {
+  const pki = "/etc/etcd/pki";
+  const { stdout } = await on(member, [
+    ...["/opt/etcd-cluster/etcd/current/etcdctl", "--endpoints", `https://${member.address}:2379`],
+    ...["--cacert", `${pki}/client-ca.crt`, "--cert", `${pki}/agent.crt`],
+    ...["--key", `${pki}/agent.key`],
+    ...argv,
+  ]);
+  return stdout;
+}
+
+/** A member's line in etcd's list, as another one prints it. */
+export async function listed(
+  by: Member,
+  name: string,
+): Promise<{ id: string; isLearner: boolean } | undefined> {
+  const lines = (await etcdctl(by, "member", "list")).split("\n").map((text) => text.split(", "));
+  const cells = lines.find((each) => each[2] === name);
+  return cells === undefined ? undefined : { id: cells[0] ?? "", isLearner: cells[5] === "true" };
+}
+
+/** How often systemd has started a member's etcd again by itself on this machine. */
+export async function etcdRestarts(member: Member): Promise<number> {
+  const { stdout } = await on(member, [
+    ...["journalctl", "--unit=etcd.service", "--output=cat", "--no-pager"],
+  ]);
+  return stdout.split("\n").filter((text) => text.includes("Scheduled restart job")).length;
+}
+
+/** Stops a machine's agent, etcd not: what it would do by itself does not happen. */
+export async function stopAgent(member: Member): Promise<void> {
+  await on(member, ["systemctl", "stop", "agent-boot.service"]);
+}
+
+/** Lets a machine's agent go on. */
+export async function startAgent(member: Member): Promise<void> {
+  await on(member, ["systemctl", "start", "agent-boot.service"]);
+}

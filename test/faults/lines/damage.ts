@@ -18,7 +18,7 @@ export function damageLines(): void {
 }
 
 /** What of a member's data was put out of the way; nothing of it is ever deleted. */
-async function setAside({ cluster }: Stage, name: string): Promise<string[]> {
+export async function setAside({ cluster }: Stage, name: string): Promise<string[]> {
   const member = await memberNow(cluster, name);
   const { stdout } = await on(member, ["sh", "-c", "ls -1 /var/lib/etcd"]);
   return stdout

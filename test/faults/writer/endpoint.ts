@@ -214,6 +214,14 @@ export class Endpoint {
     return alarms.map(({ alarm }) => alarm);
   }
 
+  /** Raises the CORRUPT alarm in the name of an id, hexadecimal. */
+  async raiseCorrupt(id: string): Promise<void> {
+    const memberID = BigInt(`0x${id}`).toString();
+    await this.#call((client, options) =>
+      client.maintenance.alarm({ action: "Activate", memberID, alarm: "Corrupt" }, options),
+    );
+  }
+
   async #call<T>(action: (client: Etcd3, options: { deadline: number }) => Promise<T>): Promise<T> {
     this.#client ??= clientOf(this.address, this.#tls);
     const client = this.#client;

@@ -34,6 +34,8 @@ const orderSchema = z.discriminatedUnion("order", [
   z.strictObject({ order: z.literal("read"), file: z.string() }),
   /** What a member has applied, asked of it alone. */
   z.strictObject({ order: z.literal("own"), address: z.ipv4() }),
+  /** Raises etcd's CORRUPT alarm in the name of an id, hexadecimal. */
+  z.strictObject({ order: z.literal("alarm"), address: z.ipv4(), id: z.string() }),
   /** One put through one member, outside of the streams; answered when it is acknowledged. */
   z.strictObject({
     order: z.literal("put"),
@@ -128,6 +130,12 @@ async function obey(order: z.output<typeof orderSchema>): Promise<unknown> {
       const { revision, clusterId } = await endpoint.own();
       endpoint.close();
       return { revision: String(revision), clusterId };
+    }
+    case "alarm": {
+      const endpoint = new Endpoint(order.address, start.tls, 5000);
+      await endpoint.raiseCorrupt(order.id);
+      endpoint.close();
+      return {};
     }
     case "put": {
       const endpoint = new Endpoint(order.address, start.tls, order.seconds * 1000);

@@ -99,6 +99,11 @@ export class WriterProcess {
     return BigInt((await this.#ask<{ revision: string }>({ order: "own", address })).revision);
   }
 
+  /** Raises etcd's CORRUPT alarm in the name of an id, hexadecimal, which need not be a member's. */
+  async raiseCorrupt(address: string, id: string): Promise<void> {
+    await this.#ask({ order: "alarm", address, id });
+  }
+
   /** One put through one member; resolves with its revision at the acknowledgement. */
   async put(address: string, key: string, value: string, seconds: number): Promise<bigint> {
     const order: Order = { order: "put", address, key, value, seconds };
