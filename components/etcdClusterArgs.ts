@@ -53,7 +53,7 @@ export interface EtcdClusterArgs {
   volumeIops?: number;
   /** Throughput of the data volumes in MiB/s, 125 to 1000 and at most a quarter of the IOPS. Defaults to 125. */
   volumeThroughputMiBps?: number;
-  /** Largest size of etcd's database in GiB, 1 to 8. Defaults to 2. */
+  /** Largest size of etcd's database in GiB, 0.25 to 8 in quarters. Defaults to 2. */
   backendQuotaGiB?: number;
   /** Version of etcd. Defaults to 3.6.14. */
   etcdVersion?: string;

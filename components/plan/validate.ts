@@ -8,12 +8,14 @@ import type { Problem } from "./problems";
 import { knownRegions, isKnownRegion } from "./regions";
 import { validateNetwork } from "./validateNetwork";
 
-/** A whole number within limits. */
+/** A number within limits. */
 interface Range {
   readonly path: string;
   readonly value: number;
   readonly least: number;
   readonly most: number;
+  /** What it is a multiple of; 1 when absent. */
+  readonly step?: number;
   readonly what: string;
 }
 
@@ -35,14 +37,14 @@ export function validate(options: ResolvedOptions): Problem[] {
   ];
 }
 
-function range({ path, value, least, most, what }: Range): Problem[] {
-  return Number.isSafeInteger(value) && value >= least && value <= most
+function range({ path, value, least, most, what, step = 1 }: Range): Problem[] {
+  return Number.isSafeInteger(value / step) && value >= least && value <= most
     ? []
     : [
         {
           path,
           value,
-          rule: `${what} is a whole number from ${least} to ${most}`,
+          rule: `${what} is a ${step === 1 ? "whole number" : `multiple of ${step}`} from ${least} to ${most}`,
           remedy: `choose one in that range`,
         },
       ];
@@ -145,8 +147,9 @@ function disks(options: ResolvedOptions): Problem[] {
     ...range({
       path: "backendQuotaGiB",
       value: backendQuotaGiB,
-      least: 1,
+      least: 0.25,
       most: 8,
+      step: 0.25,
       what: "the quota in GiB (etcd is not meant for more than 8)",
     }),
     ...range({
@@ -176,7 +179,7 @@ function disks(options: ResolvedOptions): Problem[] {
       path: "backendQuotaGiB",
       value: backendQuotaGiB,
       rule: `the data volume (${volumeSizeGiB} GiB) holds the database, its log, a snapshot in transfer and what is set aside: at least three times the quota`,
-      remedy: `lower the quota, or set volumeSizeGiB to ${backendQuotaGiB * 3} or more`,
+      remedy: `lower the quota, or set volumeSizeGiB to ${Math.ceil(backendQuotaGiB * 3)} or more`,
     });
   }
   if (volumeIops > 500 * volumeSizeGiB && volumeIops > 3000) {

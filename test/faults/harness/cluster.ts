@@ -30,7 +30,7 @@ const faultsStack: TestStack = {
   name: "faults",
   settings: {
     "etcd-cluster:clusterName": "etcd-faults",
-    "etcd-cluster:backendQuotaGiB": 1,
+    "etcd-cluster:backendQuotaGiB": 0.25,
     "etcd-cluster:recovery": { quorumLossSeconds: 10, volumeLossSeconds: 30 },
     "etcd-cluster:backup": { everyMinutes: 1 },
   },
