@@ -11,6 +11,7 @@ import { resizeLines } from "./lines/resize.ts";
 import { rollCallLines } from "./lines/rollCall.ts";
 import { storageLines } from "./lines/storage.ts";
 import { survivorLines } from "./lines/survivors.ts";
+import { uploadLines } from "./lines/uploads.ts";
 import { volumeLines } from "./lines/volumes.ts";
 
 /**
@@ -29,6 +30,7 @@ damageLines();
 olderCopy();
 survivorLines();
 rollCallLines();
+uploadLines();
 resizeLines();
 formationLines();
 endOfLines();

@@ -73,6 +73,9 @@ function* oneRound(agent: Agent): Program {
   if (action.kind === "wait") {
     world.waits.add(action.name);
   }
+  if (action.kind === "idle" && facts.live.quorum && facts.record.kind === "present") {
+    sayReached(agent);
+  }
   if (world.trace !== undefined) {
     const more =
       action.kind === "wait"
@@ -92,6 +95,19 @@ function* oneRound(agent: Agent): Program {
     throw new Violation(8, `${machine.member.name} does ${action.kind} because S3 is out of reach`);
   }
   yield* act(agent, { action, facts, etag });
+}
+
+/** Says in the bucket how far the log has come, as far as it is on the disk. */
+function sayReached({ world, machine: { member, etcd } }: Agent): void {
+  if (etcd === undefined || !member.s3) {
+    return;
+  }
+  const { wal } = etcd;
+  const { index } = positionAt(wal, Math.min(wal.commit, wal.synced));
+  const before = world.reached.get(member.name);
+  if (before?.id !== wal.id || before.index < index) {
+    world.reached.set(member.name, { id: wal.id, index });
+  }
 }
 
 /** A backup: between the look at the record and the end of the put nothing is sworn to. */

@@ -1,6 +1,7 @@
 import { storage } from "../../components/plan/storage";
 import { startProcess } from "./agent";
 import { campaign, replicate, sync } from "./etcd";
+import { copyOf, positionAt } from "./log";
 import { resize, restore } from "./operator";
 import type { Rates } from "./scenario";
 import type { Machine, Member, World } from "./world";
@@ -186,6 +187,31 @@ const events: Readonly<Record<Exclude<keyof Rates, "agent" | "operator">, Event>
       delete copy.data.marker;
     }
     member.volumeId = copy.id;
+  },
+  putBack: (world) => {
+    const member = someone(world);
+    const volume = member === undefined ? undefined : world.volumeOf(member);
+    const wal = volume?.data?.wal;
+    if (member === undefined || volume?.data?.marker === undefined || wal === undefined) {
+      return;
+    }
+    const older = world.copies.get(volume.id);
+    const reached = world.reached.get(member.name);
+    // One that is younger than what was said last cannot be told from what is there.
+    const shows =
+      older?.wal !== undefined &&
+      older.wal.id === reached?.id &&
+      positionAt(older.wal, older.wal.entries.length).index < reached.index;
+    if (older?.wal === undefined || !shows) {
+      world.copies.set(volume.id, { ...volume.data, wal: copyOf(wal) });
+      return;
+    }
+    world.say(member.name, "its volume is what it was a while ago");
+    if (member.machine !== undefined) {
+      world.destroy(member.machine);
+    }
+    volume.data = { ...older, wal: copyOf(older.wal) };
+    world.ledger.disksWereLost = true;
   },
   detach: (world) => {
     const member = someone(world);

@@ -6,7 +6,7 @@ import type { ClusterRecord, RecordView } from "../../scripts/agent/record";
 import { storage } from "../../components/plan/storage";
 import { inspect } from "./disk";
 import { Abandoned, leaderOf, readMembers, type Etcd } from "./etcd";
-import { configurationAt, nameOf, type Configuration } from "./log";
+import { configurationAt, nameOf, positionAt, type Configuration } from "./log";
 import { read, readRecord, type Steps } from "./store";
 import type { Machine, Memory, World } from "./world";
 
@@ -38,6 +38,7 @@ export function* gather(agent: Agent): Steps<{ facts: Facts; etag: string | unde
   const { member } = machine;
   const view = yield* readRecord(world, member);
   yield "looks at the volume";
+  noteOlderCopy(agent, view);
   const disk = look(agent);
   yield "asks etcd";
   const live = ask(agent, view, disk);
@@ -73,6 +74,27 @@ function look({ world, machine, memory }: Agent): Disk {
   return machine.member.attachable
     ? inspect(volume)
     : { kind: "notAttachable", reason: "it is still attached elsewhere" };
+}
+
+/** The copy of a volume from before what was said in the bucket is damaged: some of what it had is gone. */
+function noteOlderCopy({ world, machine }: Agent, view: RecordView): void {
+  const { name } = machine.member;
+  const volume = world.volumeOf(machine.member);
+  const { data } = volume;
+  const reached = world.reached.get(name);
+  if (
+    world.rules.order.reached &&
+    view.kind === "present" &&
+    volume.exists &&
+    machine.service === "stopped" &&
+    data?.wal !== undefined &&
+    data.damage === undefined &&
+    data.wal.id === reached?.id &&
+    positionAt(data.wal, data.wal.entries.length).index < reached.index
+  ) {
+    world.say(name, "finds an older copy");
+    data.damage = "an older copy";
+  }
 }
 
 /** Processes of other members of the roster that can be reached. */

@@ -52,6 +52,8 @@ export interface Order {
   readonly formatOnlyBlank: boolean;
   /** Data is moved out of the way, never deleted. */
   readonly keepSetAside: boolean;
+  /** A log that ends before what its member has said in the bucket is not started. */
+  readonly reached: boolean;
 }
 
 /** What one run of the model drives. */
@@ -101,5 +103,6 @@ export const realRules: Rules = {
     fence: true,
     formatOnlyBlank: true,
     keepSetAside: true,
+    reached: true,
   },
 };

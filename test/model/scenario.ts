@@ -22,6 +22,7 @@ export interface Rates {
   readonly loseVolume: number;
   readonly damage: number;
   readonly copyVolume: number;
+  readonly putBack: number;
   readonly detach: number;
   readonly partition: number;
   readonly heal: number;
@@ -169,6 +170,8 @@ export function scenarioOf(seed: number, steps: number, wanted?: Profile): Scena
       loseVolume: some(0.6, 1),
       damage: some(0.2, 0.5),
       copyVolume: some(0.1, 0.3),
+      // Only where it is asked for (olderCopy.test.ts).
+      putBack: 0,
       detach: some(0.2, 0.5),
       partition: some(0.5, 1.5),
       heal: 3,

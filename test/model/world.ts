@@ -3,7 +3,7 @@ import type { Action, BackupFact } from "../../scripts/agent/facts";
 import type { ClusterRecord } from "../../scripts/agent/record";
 import { storage } from "../../components/plan/storage";
 import { Bucket } from "./bucket";
-import { freshVolume, type Volume } from "./disk";
+import { freshVolume, type Folder, type Volume } from "./disk";
 import { Etcd, type Network } from "./etcd";
 import { Ledger } from "./ledger";
 import { configurationAt, nameOf, tear, type Configuration, type Entry, type Wal } from "./log";
@@ -104,6 +104,10 @@ export class World implements Network {
   readonly backups: BackupFact[] = [];
   /** Those that came after whoever sent them was gone: nobody can be made to wait for them. */
   readonly lateBackups = new Set<string>();
+  /** How far members have said that their logs had come, by name. */
+  readonly reached = new Map<string, { readonly id: string; readonly index: number }>();
+  /** Copies that were made of volumes, by the volume's id. */
+  readonly copies = new Map<string, Folder>();
   readonly evidence = new WeakMap<Attestation, ReadonlySet<number>>();
   /** Records that an operator put, with those whom he had fenced, and whether he chose the source himself. */
   readonly byOperator = new WeakMap<
