@@ -76,7 +76,7 @@ function ownSecrets(scope: Scope, owner: string): Statement {
   return {
     Sid: "ReadOwnSecrets",
     Effect: "Allow",
-    Action: ["ssm:GetParameter", "ssm:GetParameters"],
+    Action: "ssm:GetParameter",
     Resource: `arn:${scope.partition}:ssm:${scope.region}:${scope.accountId}:parameter/${scope.cluster}/${owner}/*`,
   };
 }
@@ -88,7 +88,7 @@ function bucketStatements(scope: MemberScope): Statement[] {
     {
       Sid: "ReadArtifactsAndState",
       Effect: "Allow",
-      Action: ["s3:GetObject", "s3:GetObjectVersion"],
+      Action: "s3:GetObject",
       Resource: [
         at(storage.artifact("*")),
         at(storage.config(member, "*")),
@@ -176,7 +176,7 @@ function volumeStatements(scope: MemberScope): Statement[] {
       // EC2 knows no resource-level permissions for descriptions.
       Sid: "Look",
       Effect: "Allow",
-      Action: ["ec2:DescribeInstances", "ec2:DescribeVolumes"],
+      Action: "ec2:DescribeVolumes",
       Resource: "*",
       Condition: { StringEquals: { "aws:RequestedRegion": scope.region } },
     },
@@ -227,11 +227,12 @@ function volumeStatements(scope: MemberScope): Statement[] {
   ];
 }
 
-function keyUse(scope: Scope, keyArn: string, ...services: readonly string[]): Statement {
+/** Reads what a service has encrypted with the cluster's key, by no other way than through that service. */
+function decryption(scope: Scope, keyArn: string, ...services: readonly string[]): Statement {
   return {
-    Sid: "UseTheKeyThroughServices",
+    Sid: "DecryptThroughServices",
     Effect: "Allow",
-    Action: ["kms:Decrypt", "kms:GenerateDataKey"],
+    Action: "kms:Decrypt",
     Resource: keyArn,
     Condition: { StringEquals: { "kms:ViaService": services.map((name) => via(name, scope)) } },
   };
@@ -243,7 +244,14 @@ export function memberRolePolicy(scope: MemberScope): PolicyDocument {
     ...bucketStatements(scope),
     ownSecrets(scope, scope.member),
     ...volumeStatements(scope),
-    keyUse(scope, scope.keyArn, "s3", "ssm"),
+    decryption(scope, scope.keyArn, "s3", "ssm"),
+    {
+      Sid: "EncryptObjects",
+      Effect: "Allow",
+      Action: "kms:GenerateDataKey",
+      Resource: scope.keyArn,
+      Condition: { StringEquals: { "kms:ViaService": via("s3", scope) } },
+    },
     {
       // CloudWatch knows no resource-level permissions for metrics.
       Sid: "PublishMetrics",
@@ -275,7 +283,7 @@ export function memberRolePolicy(scope: MemberScope): PolicyDocument {
 
 /** The role of the bastion: its own SSH host key, nothing else. */
 export function bastionRolePolicy(scope: Scope & { readonly keyArn: string }): PolicyDocument {
-  return policy(ownSecrets(scope, "bastion"), keyUse(scope, scope.keyArn, "ssm"));
+  return policy(ownSecrets(scope, "bastion"), decryption(scope, scope.keyArn, "ssm"));
 }
 
 /**

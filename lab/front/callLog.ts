@@ -1,5 +1,6 @@
 import { appendFileSync } from "node:fs";
 import type { Call, Caller } from "./call.ts";
+import type { AccessRequest } from "./iam/evaluate.ts";
 
 /** One recorded call. */
 export interface LoggedCall {
@@ -11,6 +12,8 @@ export interface LoggedCall {
   readonly region: string;
   /** Identifiers that the parameters name: enough to see what was touched, never a value. */
   readonly resources: readonly string[];
+  /** What the policies were asked for a machine's call, with the context they see: tags, conditions, prefixes; no values. */
+  readonly needs?: readonly AccessRequest[];
   readonly allowed: boolean;
   readonly status: number;
   readonly error?: string;

@@ -6,6 +6,7 @@ import type { CredentialStore } from "./credentials.ts";
 import { AwsError, deniedError, renderError } from "./errors.ts";
 import { identify, Refusal } from "./identify.ts";
 import type { Authorizer } from "./iam/authorize.ts";
+import type { AccessRequest } from "./iam/evaluate.ts";
 import type { Moto } from "./moto.ts";
 import { checkTags } from "./rules/text.ts";
 import type { Rule, RuleContext, Rules } from "./rule.ts";
@@ -39,9 +40,12 @@ export class Front {
     let call: Call | undefined;
     let answer: Answer;
     let error: AwsError | undefined;
+    let needs: readonly AccessRequest[] | undefined;
     try {
       call = identify(request, this.parts.credentials);
-      answer = await this.perform(call);
+      answer = await this.perform(call, (asked) => {
+        needs = asked;
+      });
     } catch (thrown) {
       const protocol =
         thrown instanceof Refusal ? thrown.protocol : protocols[call?.service ?? "sts"];
@@ -56,6 +60,7 @@ export class Front {
       operation: call?.operation ?? `${request.method} ${request.target.slice(0, 80)}`,
       region: call?.region ?? "",
       resources: call === undefined ? [] : resourcesOf(call),
+      ...(needs === undefined ? {} : { needs }),
       allowed: error === undefined,
       status: answer.status,
       ...(error === undefined ? {} : { error: `${error.code}: ${error.message}` }),
@@ -80,7 +85,10 @@ export class Front {
     return new AwsError("InternalFailure", `The lab's front failed: ${text}`, 500);
   }
 
-  private async perform(call: Call): Promise<Answer> {
+  private async perform(
+    call: Call,
+    asked: (needs: readonly AccessRequest[]) => void,
+  ): Promise<Answer> {
     const { service, operation } = call;
     if (!isKnown(service, operation)) {
       throw new AwsError(
@@ -88,7 +96,7 @@ export class Front {
         `The lab does not know ${service}:${operation}. If the program needs it, add it to lab/front/operations.ts and try it on moto.`,
       );
     }
-    await this.parts.authorizer.check(call);
+    await this.parts.authorizer.check(call, asked);
     const rule = this.parts.rules[`${service}:${operation}`] ?? {};
     // Check, then act: one change at a time per service, or two calls would pass the same check.
     return isWrite(service, operation)

@@ -67,6 +67,9 @@ const sshdSettings = `HostKey ${hostKeyFile}
 PermitRootLogin no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
+AllowAgentForwarding no
+AllowTcpForwarding no
+X11Forwarding no
 PerSourcePenalties no
 `;
 

@@ -82,9 +82,11 @@ async function stepsOf(selection: string | undefined): Promise<Step[]> {
       return labSteps("test/faults");
     case "rolls":
       return labSteps("test/rolls");
+    case "security":
+      return labSteps("test/security");
     default:
       throw new Error(
-        `there are no "${selection}" tests; there are quick, crash, faults and rolls`,
+        `there are no "${selection}" tests; there are quick, crash, faults, rolls and security`,
       );
   }
 }

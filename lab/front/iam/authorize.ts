@@ -33,6 +33,10 @@ function generalContext(call: Call): AccessRequest["context"] {
   };
 }
 
+function withContext(call: Call, need: Needed): Needed {
+  return { ...need, context: { ...generalContext(call), ...need.context } };
+}
+
 const accountRoot = `arn:aws:iam::${accountId}:root`;
 
 /** Statements of a resource's policy that are about this caller, and how: by name, or by leaving it to the account's policies. */
@@ -55,11 +59,17 @@ export class Authorizer {
     this.lookup = lookup;
   }
 
-  /** Throws the service's own refusal unless the caller may do what the call does. */
-  async check(call: Call): Promise<void> {
+  /** Throws the service's own refusal unless the caller may do what the call does. `asked` hears what a machine needs for it. */
+  async check(
+    call: Call,
+    asked: (needs: readonly AccessRequest[]) => void = () => undefined,
+  ): Promise<void> {
     try {
       if (call.caller.kind === "role") {
-        for (const need of await neededFor(call, this.lookup)) await this.forRole(call, need);
+        const needs = await neededFor(call, this.lookup);
+        const requests = needs.map((need) => withContext(call, need));
+        asked(requests.map(({ action, resource, context }) => ({ action, resource, context })));
+        for (const request of requests) await this.forRole(call, request);
       } else if (call.service === "s3" && isObjectCall(call)) {
         for (const need of await neededFor(call, this.lookup)) await this.forAdmin(call, need);
       } else if (call.caller.kind === "service" && call.operation === "RunInstances") {
@@ -91,28 +101,35 @@ export class Authorizer {
     return verdict(own, request) === "allow";
   }
 
-  private async forRole(call: Call, need: Needed): Promise<void> {
+  private async forRole(call: Call, request: Needed): Promise<void> {
     if (call.caller.kind !== "role") return;
-    const request = { ...need, context: { ...generalContext(call), ...need.context } };
     const own = verdict(await this.lookup.policies.ofRole(call.caller.roleName), request);
     const resource = await this.resourceVerdict(call, request);
     if (own === "deny")
-      throw denied(call, need, "with an explicit deny in an identity-based policy");
+      throw denied(call, request, "with an explicit deny in an identity-based policy");
     if (resource.byName === "deny") {
-      throw denied(call, need, "with an explicit deny in a resource-based policy");
+      throw denied(call, request, "with an explicit deny in a resource-based policy");
     }
     if (resource.byName === "allow") return;
     if (own !== "allow") {
-      throw denied(call, need, `because no identity-based policy allows the ${need.action} action`);
+      throw denied(
+        call,
+        request,
+        `because no identity-based policy allows the ${request.action} action`,
+      );
     }
-    if (need.keyId !== undefined && resource.byAccount !== "allow") {
-      throw denied(call, need, `because no resource-based policy allows the ${need.action} action`);
+    if (request.keyId !== undefined && resource.byAccount !== "allow") {
+      throw denied(
+        call,
+        request,
+        `because no resource-based policy allows the ${request.action} action`,
+      );
     }
   }
 
   private async forAdmin(call: Call, need: Needed): Promise<void> {
     if (need.keyId !== undefined) return;
-    const request = { ...need, context: { ...generalContext(call), ...need.context } };
+    const request = withContext(call, need);
     if ((await this.resourceVerdict(call, request)).byName === "deny") {
       throw denied(call, need, "with an explicit deny in a resource-based policy");
     }
@@ -124,7 +141,7 @@ export class Authorizer {
       const key = mapping.text("Ebs.KmsKeyId");
       if (key === undefined) continue;
       for (const need of volumeKeyNeeds(call, key, false)) {
-        const request = { ...need, context: { ...generalContext(call), ...need.context } };
+        const request = withContext(call, need);
         if ((await this.resourceVerdict(call, request)).byName !== "allow") {
           throw new AwsError(
             "Client.InternalError",

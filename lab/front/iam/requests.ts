@@ -74,7 +74,8 @@ export function volumeKeyNeeds(call: Call, keyId: string, attaching: boolean): N
     only({ "kms:GrantIsForAWSResource": "true" }),
   );
   return attaching
-    ? [grant]
+    ? // EC2's own documentation asks for it; who reads the data key is the machine, by that grant.
+      [grant, keyNeed(call, "kms:Decrypt", keyId, "ec2")]
     : [
         grant,
         keyNeed(call, "kms:GenerateDataKeyWithoutPlaintext", keyId, "ec2"),
