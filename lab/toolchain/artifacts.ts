@@ -12,8 +12,16 @@ export const etcdModules = {
   "3.7.3": "etcd-3.7",
 } as const;
 
-/** A version of etcd that the lab can build. */
+/** A version of each minor that the lab can build. */
 export type EtcdVersion = keyof typeof etcdModules;
+
+/** Later patches, for upgrades only. */
+const etcdPatches = { "3.6.16": "etcd-3.6-next" } as const;
+
+/** Any version that the lab can build. */
+export type BuildableEtcd = EtcdVersion | keyof typeof etcdPatches;
+
+const modules: Readonly<Record<BuildableEtcd, string>> = { ...etcdModules, ...etcdPatches };
 
 const programs = [
   ["etcd", "go.etcd.io/etcd/server/v3"],
@@ -30,12 +38,12 @@ async function pack(folder: string, root: string, output: string): Promise<void>
   ]);
 }
 
-function etcdKey(version: EtcdVersion): string {
-  return contentKey([...moduleFiles(etcdModules[version]), version, "layout 1"]);
+function etcdKey(version: BuildableEtcd): string {
+  return contentKey([...moduleFiles(modules[version]), version, "layout 1"]);
 }
 
 /** Where an entry of `ensureEtcd` has the programs. */
-export function etcdPrograms(entry: string, version: EtcdVersion): string {
+export function etcdPrograms(entry: string, version: BuildableEtcd): string {
   return join(entry, `etcd-v${version}-linux-amd64`);
 }
 
@@ -49,8 +57,8 @@ export function builtEtcd(version: EtcdVersion): string | undefined {
  * etcd, etcdctl and etcdutl in the layout of a release: `etcd-vX-linux-amd64/…` in `etcd.tar.gz`,
  * and unpacked beside it for the lab's own use.
  */
-export async function ensureEtcd(version: EtcdVersion, log: Log): Promise<string> {
-  const module = etcdModules[version];
+export async function ensureEtcd(version: BuildableEtcd, log: Log): Promise<string> {
+  const module = modules[version];
   return cacheEntry(`etcd-${version}`, etcdKey(version), log, async (folder, logFile) => {
     const root = `etcd-v${version}-linux-amd64`;
     mkdirSync(join(folder, root));

@@ -5,9 +5,11 @@ import { roll } from "../harness/roll.ts";
 export function membersChange(members: number): Meant[] {
   return [
     { op: "replace", resource: /^aws:s3\/\S+ etcd-m\d-config$/, count: members },
-    { op: "replace", resource: /^command:remote:Command etcd-m\d-wait$/, count: members },
-    { op: "replace", resource: /^command:remote:Command etcd-m\d-bootstrap$/, count: members },
-    { op: "replace", resource: /^command:remote:Command etcd-m\d-verify$/, count: members },
+    ...["wait", "repair", "converge", "back", "bootstrap", "verify"].map((command): Meant => ({
+      op: "replace",
+      resource: new RegExp(`^command:remote:Command etcd-m\\d-${command}$`),
+      count: members,
+    })),
   ];
 }
 

@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+
+import {
+  ensureEtcd,
+  ensureNodeArchive,
+  type BuildableEtcd,
+} from "../../../lab/toolchain/artifacts.ts";
+import { on } from "../../faults/harness/machine.ts";
+import { roll, step, stack } from "../harness/roll.ts";
+import type { Settings } from "../harness/stack.ts";
+import { membersChange } from "./flags.ts";
+
+const quiet = (): void => undefined;
+
+/** The settings of a stack that runs another version: the lab's archive of it in place of the release. */
+export async function versionSettings(version: BuildableEtcd): Promise<Settings> {
+  const [etcd, node] = await Promise.all([ensureEtcd(version, quiet), ensureNodeArchive(quiet)]);
+  return {
+    "etcd-cluster:etcdVersion": version,
+    "etcd-cluster:artifacts": {
+      node: { path: join(node, "node.tar.gz") },
+      etcd: { path: join(etcd, "etcd.tar.gz") },
+    },
+  };
+}
+
+function versionRoll(name: string, what: string, version: BuildableEtcd): void {
+  roll({
+    name,
+    what,
+    change: () => versionSettings(version),
+    preview: [
+      ...membersChange(3),
+      { op: "replace", resource: /^aws:s3\/\S+ etcd-backup-etcd$/, count: 1 },
+    ],
+    check: async ({ stack: rolls, note }) => {
+      for (const member of await rolls.cluster.members()) {
+        const { stdout } = await on(member, ["/opt/etcd-cluster/etcd/current/etcd", "--version"]);
+        assert.match(stdout, new RegExp(`^etcd Version: ${version.replaceAll(".", "\\.")}$`, "m"));
+      }
+      note("etcd", version);
+    },
+  });
+}
+
+/** A patch; then down to the oldest minor, up to the newest and back, each one step from where the one before has left the cluster. */
+export function versionRolls(): void {
+  versionRoll("patch", "a newer patch of the same minor", "3.6.16");
+  versionRoll("down-3.5", "back to the minor before: etcd is told first", "3.5.35");
+  step("skip", async () => {
+    const rolls = await stack();
+    const before = rolls.settings;
+    rolls.set(await versionSettings("3.7.3"));
+    const message = await rolls.refusedPreview();
+    rolls.set(before);
+    assert.match(
+      message,
+      /etcd changes its minor one at a time, and this is an upgrade from 3\.5\.35/,
+    );
+  });
+  versionRoll("up-3.6", "from 3.5 to 3.6", "3.6.14");
+  versionRoll("up-3.7", "from 3.6 to 3.7", "3.7.3");
+  versionRoll("down-3.6", "back from 3.7 to 3.6: etcd is told first", "3.6.14");
+}
