@@ -1,7 +1,7 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 
-import { bootstrap, timeouts, verify, waitForSsh } from "./plan/commands";
+import { bring, timeouts, verify, waitForSsh } from "./plan/commands";
 import { parseHealth, type MemberHealth } from "./plan/health";
 import { memberPlaces } from "./plan/layout";
 import type { MemberConfig } from "./plan/memberConfig";
@@ -48,18 +48,21 @@ export interface MemberSummary {
 /** User of Debian's images. */
 const user = "admin";
 
-/** Refused dials while the bastion boots: 100 ms at first, 5 s at most, so this is some five minutes. */
-const bastionDials = 60;
+/** Refused dials while a machine boots: 100 ms at first, 5 s at most, so this is some five minutes. */
+const dials = 60;
 
 /**
  * The members and their machines:
  *
  * 1. every member's identity: address, volume, role, certificates;
  * 2. every member's machine;
- * 3. three commands per member: wait for its sshd (run on the bastion), bootstrap (converge to the desired state and wait for
- *    quorum; one member after another), verify (after all bootstraps).
+ * 3. for all at once: `wait` for the member's sshd (on the bastion), and `repair`, which applies the desired state where etcd is down;
+ * 4. member after member: `converge` (its turn; it may end the machine), `back` (on the bastion: the sshd of the machine that is there
+ *    afterwards), `bootstrap` (until the others may count on it);
+ * 5. for all at once: `verify`.
  *
- * No bootstrap waits for a later one's machine: all machines are there, and form the cluster by themselves, before the first runs.
+ * A command that refuses fails, and the members after it are not touched. No command waits for a later one's machine: all machines are
+ * there, and form the cluster by themselves, before the first turn.
  */
 export class EtcdNodeGroup extends pulumi.ComponentResource {
   /** The members' identities, m1 first. */
@@ -92,12 +95,17 @@ export class EtcdNodeGroup extends pulumi.ComponentResource {
         { parent: this },
       ),
     }));
-    const waits = machines.map(({ identity, machine }) => this.wait(identity, machine, args.ssh));
+    const repairs = machines.map(({ identity, machine }) => {
+      const wait = this.wait("wait", identity, machine, args.ssh, [machine]);
+      return this.bring("repair", identity, machine, args.ssh, [wait]);
+    });
     const bootstraps: command.remote.Command[] = [];
     for (const { identity, machine } of machines) {
-      // All waits: what the first bootstrap waits for is a quorum. The one before: members change one at a time.
-      const after = [...waits, ...bootstraps.slice(-1)];
-      bootstraps.push(this.bootstrap(identity, machine, args.ssh, after));
+      // All repairs: a turn is refused while another member is down. The one before: members change one at a time.
+      const after = [...repairs, ...bootstraps.slice(-1)];
+      const turn = this.bring("converge", identity, machine, args.ssh, after);
+      const back = this.wait("back", identity, machine, args.ssh, [turn]);
+      bootstraps.push(this.bring("bootstrap", identity, machine, args.ssh, [back]));
     }
     const desired = pulumi.all(machines.map(({ machine }) => machine.configSha256));
     this.members = pulumi.all(machines.map(({ identity, machine }) => summary(identity, machine)));
@@ -108,12 +116,14 @@ export class EtcdNodeGroup extends pulumi.ComponentResource {
   }
 
   private wait(
+    what: "wait" | "back",
     identity: MemberIdentity,
     machine: MemberMachine,
     ssh: SshWay,
+    after: pulumi.Resource[],
   ): command.remote.Command {
     return new command.remote.Command(
-      `${this.base}-${identity.member}-wait`,
+      `${this.base}-${identity.member}-${what}`,
       {
         connection: bastionConnection(ssh),
         create: pulumi.all([identity.address, identity.hostKey]).apply(([address, hostKey]) =>
@@ -127,23 +137,22 @@ export class EtcdNodeGroup extends pulumi.ComponentResource {
         addPreviousOutputInEnv: false,
         triggers: [machine.groupName, machine.configSha256],
       },
-      { parent: this, dependsOn: [machine] },
+      { parent: this, dependsOn: after },
     );
   }
 
-  private bootstrap(
+  private bring(
+    how: "repair" | "converge" | "bootstrap",
     identity: MemberIdentity,
     machine: MemberMachine,
     ssh: SshWay,
     after: pulumi.Resource[],
   ): command.remote.Command {
     return new command.remote.Command(
-      `${this.base}-${identity.member}-bootstrap`,
+      `${this.base}-${identity.member}-${how}`,
       {
         connection: memberConnection(identity, ssh),
-        create: machine.configSha256.apply((sha256) =>
-          bootstrap(sha256, timeouts.bootstrapSeconds),
-        ),
+        create: machine.configSha256.apply((sha256) => bring(how, sha256)),
         addPreviousOutputInEnv: false,
         triggers: [machine.configSha256],
       },
@@ -199,7 +208,7 @@ function bastionConnection(ssh: SshWay) {
     user,
     privateKey: ssh.privateKey,
     hostKey: ssh.bastionHostKey,
-    dialErrorLimit: bastionDials,
+    dialErrorLimit: dials,
   };
 }
 
@@ -210,6 +219,8 @@ function memberConnection(identity: MemberIdentity, ssh: SshWay) {
     user,
     privateKey: ssh.privateKey,
     hostKey: identity.hostKey,
+    // A run that was interrupted between a machine's end and the next one's beginning may find nobody there.
+    dialErrorLimit: dials,
     proxy: bastionConnection(ssh),
   };
 }

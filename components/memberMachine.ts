@@ -1,7 +1,7 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 
-import type { Artifact } from "./plan/artifacts";
+import { sha256, type Artifact } from "./plan/artifacts";
 import { etcdEnvironment } from "./plan/etcdEnvironment";
 import { renderMemberConfig, type MemberConfig } from "./plan/memberConfig";
 import { physicalNames } from "./plan/names";
@@ -54,7 +54,9 @@ export class MemberMachine extends pulumi.ComponentResource {
     super("etcd-cluster:index:MemberMachine", name, {}, opts);
     const { options, identity } = args;
     const names = physicalNames(options.clusterName, options.region);
-    const rendered = desiredState(args).apply(renderMemberConfig);
+    const userData = bootUserData(args);
+    const template = this.template(name, args, names.launchTemplate(identity.member), userData);
+    const rendered = desiredState(args, template, userData).apply(renderMemberConfig);
     this.configSha256 = rendered.sha256;
     const documents = [
       new aws.s3.BucketObjectv2(
@@ -80,7 +82,6 @@ export class MemberMachine extends pulumi.ComponentResource {
         { parent: this, ignoreChanges: ["content"] },
       ),
     ];
-    const template = this.template(name, args, names.launchTemplate(identity.member));
     const group = new aws.autoscaling.Group(
       name,
       {
@@ -116,6 +117,7 @@ export class MemberMachine extends pulumi.ComponentResource {
     name: string,
     args: MemberMachineArgs,
     templateName: string,
+    userData: pulumi.Output<string>,
   ): aws.ec2.LaunchTemplate {
     const { options, identity } = args;
     const tags = memberTags(args.tags, options.clusterName, identity.member);
@@ -151,16 +153,7 @@ export class MemberMachine extends pulumi.ComponentResource {
           httpTokens: "required",
           httpPutResponseHopLimit: 1,
         },
-        userData: args.bucketName.apply((bucket) =>
-          Buffer.from(
-            renderUserData(args.bootScript, {
-              CLUSTER: options.clusterName,
-              MEMBER: identity.member,
-              BUCKET: bucket,
-              REGION: options.region,
-            }),
-          ).toString("base64"),
-        ),
+        userData: userData.apply((text) => Buffer.from(text).toString("base64")),
         updateDefaultVersion: true,
         tagSpecifications: [
           { resourceType: "instance", tags },
@@ -178,11 +171,28 @@ export class MemberMachine extends pulumi.ComponentResource {
   }
 }
 
-function desiredState(args: MemberMachineArgs): pulumi.Output<MemberConfig> {
+/** The same for every version of anything, so that a machine is not replaced for it. */
+function bootUserData(args: MemberMachineArgs): pulumi.Output<string> {
+  return args.bucketName.apply((bucket) =>
+    renderUserData(args.bootScript, {
+      CLUSTER: args.options.clusterName,
+      MEMBER: args.identity.member,
+      BUCKET: bucket,
+      REGION: args.options.region,
+    }),
+  );
+}
+
+/** The template's own image is what counts: a newer one in the catalogue does not reach it. */
+function desiredState(
+  args: MemberMachineArgs,
+  template: aws.ec2.LaunchTemplate,
+  userData: pulumi.Output<string>,
+): pulumi.Output<MemberConfig> {
   const { options, identity, artifacts } = args;
   const { member, zone } = identity;
   const parameter = (what: string) => parameterName(options.clusterName, member, what);
-  return pulumi
+  const known = pulumi
     .all([
       args.bucketName,
       identity.address,
@@ -190,10 +200,20 @@ function desiredState(args: MemberMachineArgs): pulumi.Output<MemberConfig> {
       identity.certificates,
       args.initialMembers,
       args.kmsKeyArn,
-      args.allowed,
+      template.imageId,
+      userData,
     ])
     .apply(
-      ([bucket, address, volumeId, certificates, initialMembers, kmsKeyArn]): MemberConfig => ({
+      ([
+        bucket,
+        address,
+        volumeId,
+        certificates,
+        initialMembers,
+        kmsKeyArn,
+        imageId,
+        bootText,
+      ]): MemberConfig => ({
         schema: 1,
         cluster: options.clusterName,
         region: options.region,
@@ -208,6 +228,11 @@ function desiredState(args: MemberMachineArgs): pulumi.Output<MemberConfig> {
           iops: options.volumeIops,
           throughputMiBps: options.volumeThroughputMiBps,
           kmsKeyArn,
+        },
+        machine: {
+          imageId: imageId ?? "",
+          instanceType: options.instanceType,
+          userDataSha256: sha256(bootText),
         },
         artifacts: {
           node: { sha256: artifacts.node.sha256 },
@@ -238,4 +263,5 @@ function desiredState(args: MemberMachineArgs): pulumi.Output<MemberConfig> {
         },
       }),
     );
+  return args.allowed.apply(() => known);
 }

@@ -6,7 +6,11 @@ const agent = "sudo -n /usr/local/bin/etcd-agent";
 export const timeouts = {
   /** From the group's creation to the member's sshd with the right key. */
   waitSeconds: 600,
-  /** From there to a member of a cluster with quorum. */
+  /** For a member whose etcd is down. */
+  repairSeconds: 120,
+  /** For a turn: others that come back first, a backup, the restart. */
+  convergeSeconds: 900,
+  /** From a machine with sshd to a member of a cluster with quorum. */
   bootstrapSeconds: 600,
   /** For one round of checks. */
   verifySeconds: 90,
@@ -52,9 +56,12 @@ exit 1
 `;
 }
 
-/** Runs on the member: converges it to a desired state and waits for quorum. */
-export function bootstrap(configSha256: string, timeoutSeconds: number): string {
-  return `${agent} bootstrap --config ${configSha256} --timeout-seconds ${timeoutSeconds}`;
+/**
+ * Run on the member, with the hash of its desired state: `repair` applies it if etcd is down there; `converge` in the member's turn, and
+ * may end the machine; `bootstrap` on this machine, and waits until the member is one that others may count on.
+ */
+export function bring(how: "repair" | "converge" | "bootstrap", configSha256: string): string {
+  return `${agent} ${how} --config ${configSha256} --timeout-seconds ${timeouts[`${how}Seconds`]}`;
 }
 
 /** Runs on the member: proves its health. */

@@ -195,6 +195,14 @@ function volumeStatements(scope: MemberScope): Statement[] {
       Condition: { StringEquals: ownTags },
     },
     {
+      // When another machine is to take its place: each member ends its own, when it is its turn.
+      Sid: "EndOwnMachine",
+      Effect: "Allow",
+      Action: "ec2:TerminateInstances",
+      Resource: `${ec2}:instance/*`,
+      Condition: { StringEquals: ownTags },
+    },
+    {
       // Only when the recorded volume no longer exists; the agent decides that, IAM limits what can come of it.
       Sid: "CreateReplacementVolume",
       Effect: "Allow",

@@ -72,6 +72,17 @@ export const memberConfigSchema = z
       throughputMiBps: z.int().min(125).max(2000),
       kmsKeyArn: z.string().regex(/^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key\/[0-9a-f-]{1,64}$/),
     }),
+    /**
+     * What the member's machine is launched with. One that was launched with something else is replaced when it is its turn. Absent in
+     * documents of earlier versions: then any machine is right.
+     */
+    machine: z
+      .strictObject({
+        imageId: z.string().regex(/^ami-[0-9a-z]{8,17}$/, "an image id"),
+        instanceType: z.string().regex(/^[a-z][a-z0-9-]*\.[a-z0-9-]+$/, "an instance type"),
+        userDataSha256: sha256Hex,
+      })
+      .optional(),
     /** What the machine fetches from `artifacts/<sha256>` and checks before use. */
     artifacts: z.strictObject({
       node: z.strictObject({ sha256: sha256Hex }),

@@ -82,14 +82,20 @@ export class Disks {
     return join(this.#folder, `${labMarks().prefix}${id}.img`);
   }
 
-  /** Creates the file of a new volume, or makes it as large as declared; a volume never shrinks. */
-  ensure(disk: Disk): void {
+  /** Creates the file of a new volume, or makes it as large as declared, in use or not; a volume never shrinks. */
+  async ensure(disk: Disk): Promise<void> {
     const file = this.file(disk.id);
     const bytes = disk.sizeGiB * 1024 ** 3;
-    if (existsSync(file) && lstatSync(file).size >= bytes) return;
-    const handle = openSync(file, "a", 0o600);
-    ftruncateSync(handle, bytes);
-    closeSync(handle);
+    if (!existsSync(file) || lstatSync(file).size < bytes) {
+      const handle = openSync(file, "a", 0o600);
+      ftruncateSync(handle, bytes);
+      closeSync(handle);
+    }
+    const loop = loops().find((each) => each.file === file);
+    if (loop === undefined) return;
+    // In sectors of 512 bytes, whatever the device's own are.
+    const sectors = Number(readFileSync(`/sys/block/${basename(loop.device)}/size`, "utf8"));
+    if (sectors * 512 < bytes) await execa("losetup", ["--set-capacity", loop.device]);
   }
 
   /** Makes a volume visible in a running machine. Answers false while a former holder has not let go of it. */

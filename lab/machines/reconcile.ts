@@ -224,7 +224,7 @@ export class Reconciler {
       this.#attached.delete(id);
     }
     for (const disk of world.disks) {
-      disks.ensure(disk);
+      await disks.ensure(disk);
       await this.#attach(disk, disks, observed);
     }
     const wanted = new Set(world.disks.map(({ id }) => id));

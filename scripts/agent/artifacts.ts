@@ -11,19 +11,35 @@ import { must } from "./run";
 
 /** Installs what a desired state names, as boot.sh did the first time: by hash into the store, then one link each. */
 export async function installArtifacts(machine: Machine, config: MemberConfig): Promise<void> {
-  const { node, agent, etcd } = config.artifacts;
-  await store(machine, node.sha256, ["--strip-components=1"]);
-  await store(machine, agent.sha256, []);
-  await store(machine, etcd.sha256, ["--strip-components=1"]);
+  await fetchArtifacts(machine, config);
+  await installAgent(config);
+  const { etcd } = config.artifacts;
   await mkdir(join(paths.base, "etcd"), { recursive: true });
-  await point(join(paths.base, "node"), join("store", node.sha256));
-  await point(join(paths.base, "agent"), join("store", agent.sha256));
   await point(join(paths.base, "etcd", etcd.version), join("..", "store", etcd.sha256));
   await point(join(paths.base, "etcd", "current"), etcd.version);
   await installUnits();
 }
 
-async function store(machine: Machine, sha256: string, unpack: readonly string[]): Promise<void> {
+/** Fetches everything into the store, and uses nothing of it yet. */
+export async function fetchArtifacts(machine: Machine, config: MemberConfig): Promise<void> {
+  const { node, agent, etcd } = config.artifacts;
+  await fetchArtifact(machine, node.sha256, ["--strip-components=1"]);
+  await fetchArtifact(machine, agent.sha256, []);
+  await fetchArtifact(machine, etcd.sha256, ["--strip-components=1"]);
+}
+
+/** The agent and its runtime alone. A newer agent knows the desired states of older ones; so it comes before its own. */
+export async function installAgent({ artifacts }: MemberConfig): Promise<void> {
+  await point(join(paths.base, "node"), join("store", artifacts.node.sha256));
+  await point(join(paths.base, "agent"), join("store", artifacts.agent.sha256));
+}
+
+/** Fetches one artifact into the store, unless it is there; it gets its name only when it is complete. */
+export async function fetchArtifact(
+  machine: Machine,
+  sha256: string,
+  unpack: readonly string[],
+): Promise<void> {
   const place = join(paths.store, sha256);
   if (existsSync(place)) {
     return;

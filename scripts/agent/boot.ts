@@ -5,9 +5,11 @@ import { CommitKeeper, dropIntent } from "./commit";
 import type { Action } from "./facts";
 import { Gatherer, type Gathered } from "./gather";
 import { withLock } from "./lock";
-import { thisMachine, type Desired, type Machine } from "./machine";
+import { leave, leaving } from "./leave";
+import { approvedState, thisMachine, type Desired, type Machine } from "./machine";
 import { plan } from "./plan";
 import { ReachKeeper } from "./reached";
+import { installedRelease } from "./release";
 import { reasonOf, say } from "./say";
 import { openSsh } from "./secrets";
 import { announce } from "./state";
@@ -29,10 +31,11 @@ const soonSeconds = 0.2;
 const waitSeconds = (waited: number): number => (waited < 120 ? 0.5 : 5);
 
 /**
- * What agent-boot.service runs for as long as the machine lives: brings the member up, whatever that takes, and keeps it so. Every
- * round takes the lock, gathers the facts anew, decides, acts, and lets the lock go.
+ * What agent-boot.service runs for as long as the machine lives, or until another agent is installed: brings the member up, whatever that
+ * takes, and keeps it so. Every round takes the lock, gathers the facts anew, decides, acts, and lets the lock go.
  */
-export async function bootLoop(): Promise<never> {
+export async function bootLoop(): Promise<string> {
+  const release = await installedRelease();
   const agent = new Agent(await thisMachine());
   await announce({ state: "starting" });
   let waited = 0;
@@ -42,6 +45,10 @@ export async function bootLoop(): Promise<never> {
       pace = await withLock(() => agent.round(), lockSeconds);
     } catch (error) {
       await announce({ state: "failing", reason: reasonOf(error) });
+    }
+    if ((await installedRelease()) !== release) {
+      // Also after a failure: an older agent may not understand the desired state of a newer one.
+      return "another agent was installed; systemd starts it";
     }
     waited = pace === "waiting" ? waited + 1 : 0;
     const seconds = { calm: calmSeconds, alert: alertSeconds, soon: soonSeconds };
@@ -71,6 +78,12 @@ class Agent {
 
   /** Gathers, decides, acts. */
   async round(): Promise<Pace> {
+    const because = await leaving();
+    if (because !== undefined) {
+      const { config } = await approvedState(this.#machine);
+      await leave(this.#machine, config, because);
+      return "waiting";
+    }
     const basis = await this.#gatherer.basis();
     await this.#openSshOnce(basis.desired);
     const gathered = await this.#gatherer.gather(basis);

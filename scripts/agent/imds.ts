@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+
 import { z } from "zod";
 
 /** The instance metadata service, version 2 only. */
@@ -34,11 +36,34 @@ async function call(path: string, init: RequestInit): Promise<string> {
 }
 
 async function read(path: string): Promise<string> {
+  return readAny(`meta-data/${path}`);
+}
+
+async function readAny(path: string): Promise<string> {
   const token = await call("api/token", {
     method: "PUT",
     headers: { "X-aws-ec2-metadata-token-ttl-seconds": "300" },
   });
-  return call(`meta-data/${path}`, { headers: { "X-aws-ec2-metadata-token": token } });
+  return call(path, { headers: { "X-aws-ec2-metadata-token": token } });
+}
+
+/** What this machine was launched with. */
+export async function launchedWith(): Promise<{
+  readonly imageId: string;
+  readonly instanceType: string;
+  /** SHA-256 of the user data's text. */
+  readonly userDataSha256: string;
+}> {
+  const [imageId, instanceType, userData] = await Promise.all([
+    read("ami-id"),
+    read("instance-type"),
+    readAny("user-data"),
+  ]);
+  return {
+    imageId: imageId.trim(),
+    instanceType: instanceType.trim(),
+    userDataSha256: createHash("sha256").update(userData).digest("hex"),
+  };
 }
 
 /** Id of the instance that this machine is. */

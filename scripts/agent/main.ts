@@ -1,11 +1,12 @@
 import { reasonPattern, takeBackup } from "./backup";
 import { bootLoop } from "./boot";
 import { bootstrap } from "./bootstrap";
-import { bounded } from "./deadline";
+import { bounded, until } from "./deadline";
 import { thisMachine } from "./machine";
 import { operatorRestore } from "./operatorRestore";
 import type { DesiredMember } from "./resize";
 import { resize } from "./resizeMember";
+import { withNamedAgent } from "./release";
 import { reasonOf, say } from "./say";
 import { status } from "./status";
 import { upkeep } from "./upkeep";
@@ -19,7 +20,7 @@ import { verifyMember } from "./verifyMember";
  */
 
 const usage = `etcd-agent boot
-etcd-agent bootstrap --config SHA256 --timeout-seconds N
+etcd-agent repair|converge|bootstrap --config SHA256 --timeout-seconds N
 etcd-agent verify --timeout-seconds N
 etcd-agent resize --members m1=ADDRESS=VOLUME,... --timeout-seconds N
 etcd-agent restore [--copy NAME] [--fenced m2,m3] [--timeout-seconds N] [--confirm CLUSTER]
@@ -61,6 +62,20 @@ function given<Name extends string>(
   return values;
 }
 
+/** What another process has already said everything about. */
+class ExitCode {
+  readonly code: number;
+
+  constructor(code: number) {
+    this.code = code;
+  }
+}
+
+/** A machine that is still being set up, or a bucket that does not answer at once, is not a reason to give up. */
+async function byNamedAgent(config: string, limit: number): Promise<number | undefined> {
+  return until(limit, async () => withNamedAgent(await thisMachine(), config));
+}
+
 const seconds = /^[1-9][0-9]{0,4}$/;
 
 /** Beyond its own deadlines, for a call that hangs below them. */
@@ -75,10 +90,15 @@ async function command(name: string | undefined, args: readonly string[]): Promi
     case "boot":
       options(args, {});
       return bootLoop();
+    case "repair":
+    case "converge":
     case "bootstrap": {
       const wish = options(args, { config: /^[0-9a-f]{64}$/, "timeout-seconds": seconds });
       const limit = Number(wish["timeout-seconds"]);
-      return bounded(limit + graceSeconds, "bootstrap", bootstrap(wish.config, limit));
+      const code = await bounded(limit + 2 * graceSeconds, name, byNamedAgent(wish.config, limit));
+      return code === undefined
+        ? bounded(limit + graceSeconds, name, bootstrap(name, wish.config, limit))
+        : new ExitCode(code);
     }
     case "verify": {
       const limit = Number(options(args, { "timeout-seconds": seconds })["timeout-seconds"]);
@@ -144,7 +164,11 @@ async function restore(args: readonly string[]): Promise<unknown> {
 async function main(): Promise<number> {
   const [name, ...args] = process.argv.slice(2);
   try {
-    process.stdout.write(`${JSON.stringify(await command(name, args))}\n`);
+    const answer = await command(name, args);
+    if (answer instanceof ExitCode) {
+      return answer.code;
+    }
+    process.stdout.write(`${JSON.stringify(answer)}\n`);
     return 0;
   } catch (error) {
     say(reasonOf(error));

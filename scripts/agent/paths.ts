@@ -37,6 +37,8 @@ export const paths = {
   uploadLock: `${root}/run/etcd-cluster/upload.lock`,
   /** Names the point at which the agent is to end itself; for tests. */
   dieAt: `${root}/run/etcd-cluster/die-at`,
+  /** Says that another machine takes this one's place, and why; gone after a reboot. */
+  leave: `${root}/run/etcd-cluster/leave`,
   /** Id of the volume that this machine uses for the member, which may be another than the configured one. */
   volume: `${root}/etc/etcd-cluster/volume`,
   /** Room for copies while the volume is not mounted. */

@@ -1,3 +1,4 @@
+import type { MemberConfig } from "../../components/plan/memberConfig";
 import { installArtifacts } from "./artifacts";
 import { dropIntent } from "./commit";
 import { configOf, startingOf, type Context } from "./context";
@@ -5,11 +6,13 @@ import { writeMarker } from "./disk";
 import { etcdEnvironmentFile, type StartAs } from "./environment";
 import type { Action } from "./facts";
 import { readIfThere, writeDurably } from "./files";
+import { growFileSystem } from "./grow";
 import { release } from "./hold";
 import { paths } from "./paths";
 import { step } from "./point";
 import { join, type ClusterRecord } from "./record";
 import { startEtcd } from "./service";
+import { reasonOf, say } from "./say";
 import { announce } from "./state";
 
 /** Starts etcd on the data that is there. */
@@ -53,6 +56,16 @@ export async function letGo(
     await writeDurably(paths.etcdEnvironment, etcdEnvironmentFile(config, record, startAs));
     await writeDurably(paths.applied, `${context.desired.sha256}\n`);
   });
+  await grow(config);
   await announce({ state: "starting", reason: `etcd, generation ${record.generation}` });
   await step("start:etcd", startEtcd);
+}
+
+/** A volume may have grown while nobody had it mounted. etcd runs without the room as well. */
+async function grow(config: MemberConfig): Promise<void> {
+  try {
+    await growFileSystem(config);
+  } catch (error) {
+    say(`the file system does not grow: ${reasonOf(error)}`);
+  }
 }

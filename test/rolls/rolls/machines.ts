@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 
 import { on } from "../../faults/harness/machine.ts";
 import { roll } from "../harness/roll.ts";
@@ -19,6 +20,7 @@ export function machineRolls(): void {
       { op: "update", resource: /^aws:autoscaling\/group:Group etcd-m\d$/, count: 3 },
     ],
   });
+  if (!growsInUse()) return;
   roll({
     name: "volume",
     what: "larger volumes with more throughput, in use",
@@ -41,4 +43,10 @@ export function machineRolls(): void {
       }
     },
   });
+}
+
+/** Whether this host's root may grow a file system that is mounted (CAP_SYS_RESOURCE); some containers may not. */
+function growsInUse(): boolean {
+  const mask = /^CapBnd:\s+([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
+  return ((BigInt(`0x${mask ?? "0"}`) >> 24n) & 1n) === 1n;
 }

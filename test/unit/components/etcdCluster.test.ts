@@ -51,7 +51,7 @@ describe("what is registered", () => {
     ]) {
       expect(recording.all(`aws:${type}`)).toHaveLength(count);
     }
-    expect(recording.all("command:remote:Command")).toHaveLength(3 * count);
+    expect(recording.all("command:remote:Command")).toHaveLength(6 * count);
   });
 
   test("a larger cluster keeps every resource of a smaller one", async () => {
@@ -238,15 +238,21 @@ describe("commands", () => {
     }
   });
 
-  test("no bootstrap before all waits; one bootstrap after the other; verify after all", () => {
-    const waits = memberNames.map((member) => `etcd-${member}-wait`);
+  test("nobody's turn before all repairs; one turn after the other; verify after all", () => {
+    const commandsBefore = (member: string, step: string): string[] =>
+      commandOf(member, step)
+        .typedDependencies.filter((each) => each.startsWith("command:remote:Command"))
+        .map((each) => each.split(" ")[1] ?? "")
+        .sort();
+    const repairs = memberNames.map((member) => `etcd-${member}-repair`);
     memberNames.forEach((member, index) => {
-      const bootstrap = commandOf(member, "bootstrap").dependencies;
-      const commands = bootstrap.filter((name) => /-(wait|bootstrap|verify)$/.test(name)).sort();
+      expect(commandsBefore(member, "wait")).toEqual([]);
+      expect(commandsBefore(member, "repair")).toEqual([`etcd-${member}-wait`]);
       const before = index === 0 ? [] : [`etcd-${String(memberNames[index - 1])}-bootstrap`];
-      expect(commands).toEqual([...waits, ...before].sort());
-      const verify = commandOf(member, "verify").dependencies;
-      expect(verify.filter((name) => name.endsWith("-bootstrap")).sort()).toEqual(
+      expect(commandsBefore(member, "converge")).toEqual([...before, ...repairs].sort());
+      expect(commandsBefore(member, "back")).toEqual([`etcd-${member}-converge`]);
+      expect(commandsBefore(member, "bootstrap")).toEqual([`etcd-${member}-back`]);
+      expect(commandsBefore(member, "verify")).toEqual(
         memberNames.map((each) => `etcd-${each}-bootstrap`),
       );
     });
@@ -277,10 +283,12 @@ describe("commands", () => {
         cluster.find("aws:s3/bucketObjectv2:BucketObjectv2", `etcd-${member}-config`).inputs["key"],
       );
       const sha256 = /([0-9a-f]{64})/.exec(key)?.[1] ?? "";
-      expect(commandOf(member, "bootstrap").inputs["create"]).toBe(
-        `sudo -n /usr/local/bin/etcd-agent bootstrap --config ${sha256} --timeout-seconds 600`,
-      );
-      expect(commandOf(member, "bootstrap").inputs["triggers"]).toEqual([sha256]);
+      for (const step of ["repair", "converge", "bootstrap"]) {
+        expect(commandOf(member, step).inputs["create"]).toMatch(
+          `sudo -n /usr/local/bin/etcd-agent ${step} --config ${sha256} --timeout-seconds `,
+        );
+        expect(commandOf(member, step).inputs["triggers"]).toEqual([sha256]);
+      }
     }
     for (const each of cluster.all("command:remote:Command")) {
       expect(String(each.inputs["create"])).not.toContain("PRIVATE KEY");

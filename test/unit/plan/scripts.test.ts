@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 
-import { bootstrap, verify, waitForSsh } from "../../../components/plan/commands";
+import { bring, verify, waitForSsh } from "../../../components/plan/commands";
 import { fillTemplate, maxUserDataBytes, renderUserData } from "../../../components/plan/userData";
 import { expectGolden } from "../../support/golden";
 
@@ -89,9 +89,17 @@ describe("commands", () => {
   });
 
   test("on the members", () => {
-    expect(bootstrap("ab".repeat(32), 600)).toBe(
-      `sudo -n /usr/local/bin/etcd-agent bootstrap --config ${"ab".repeat(32)} --timeout-seconds 600`,
-    );
+    const sha256 = "ab".repeat(32);
+    const agent = "sudo -n /usr/local/bin/etcd-agent";
+    expect([
+      bring("repair", sha256),
+      bring("converge", sha256),
+      bring("bootstrap", sha256),
+    ]).toEqual([
+      `${agent} repair --config ${sha256} --timeout-seconds 120`,
+      `${agent} converge --config ${sha256} --timeout-seconds 900`,
+      `${agent} bootstrap --config ${sha256} --timeout-seconds 600`,
+    ]);
     expect(verify(90)).toBe("sudo -n /usr/local/bin/etcd-agent verify --timeout-seconds 90");
   });
 });
