@@ -54,8 +54,9 @@ const allowed = async (role: RoleKind): Promise<AllowedCall[]> => {
   const calls: AllowedCall[] = [];
   for (const kind of kinds.filter((each) => each.role === role)) {
     const request = requestOf(kind, scope, names);
-    const { allowedBy } = await decide(request, policies);
-    calls.push({ request, allowedBy });
+    // What bucket or key deny is not allowed, whatever the role says.
+    const { allowed: whole, allowedBy } = await decide(request, policies);
+    calls.push({ request, allowedBy: whole ? allowedBy : [] });
   }
   return calls;
 };
