@@ -5,6 +5,7 @@ import { control, labMachines } from "../../../lab/cli/fault/members.ts";
 import { must, run, waitFor } from "../../lab/support.ts";
 import type { Cluster } from "../harness/cluster.ts";
 import { aroundEach, Deaths } from "../harness/deaths.ts";
+import { dieAt, hasDied } from "../harness/machine.ts";
 import { cluster, keepFigures, orderOf, step } from "../harness/line.ts";
 import { now } from "../writer/clock.ts";
 import { judge, redundant } from "../writer/judge.ts";
@@ -44,6 +45,16 @@ export function formationLines(): void {
     await refuseS3([]);
     return { "refused for, s": refusedSeconds };
   });
+  formation(
+    "formation-record",
+    "the record is there before the machines: those that made it die at once",
+    madeByTheDead,
+  );
+  formation(
+    "formation-racing",
+    "all members are about to create the record, and are let go in one moment",
+    letGoTogether,
+  );
   formation("formation-killed", "agents die before and after its steps", async (done) => {
     const deaths = new Deaths(() => aroundEach(effects));
     await done;
@@ -51,6 +62,62 @@ export function formationLines(): void {
     assert.ok(died.length >= 6, `only ${died.length} agents died: nothing was shown`);
     return { deaths: died.map(({ point }) => point).join(", ") };
   });
+}
+
+/** The machines of members that there are now. */
+async function memberMachines(): Promise<{ id: string; root: string; address: string }[]> {
+  return (await labMachines()).flatMap(({ id, rootFolder, address, publicAddress }) =>
+    rootFolder === undefined || address === undefined || publicAddress !== undefined
+      ? []
+      : [{ id, root: rootFolder, address }],
+  );
+}
+
+/** Asks the agent of every machine that comes up to end itself at a point, until something is found; looks often. */
+async function untilDead<T>(
+  what: string,
+  point: string,
+  found: (dead: readonly { id: string; address: string }[]) => Promise<T | undefined>,
+): Promise<T> {
+  const asked = new Set<string>();
+  const { value } = await waitFor(what, 480, async () => {
+    const machines = await memberMachines();
+    for (const { id, root } of machines) {
+      if (asked.has(id)) continue;
+      dieAt(root, point);
+      asked.add(id);
+    }
+    return found(machines.filter(({ id, root }) => asked.has(id) && hasDied(root)));
+  });
+  return value;
+}
+
+/** Whoever puts the record first dies behind it, and all machines that there are with it: the next ones find it. */
+async function madeByTheDead(): Promise<Record<string, string | number>> {
+  await untilDead("the record to be made", "createRecord:put:after", (dead) =>
+    Promise.resolve(dead.length > 0 ? true : undefined),
+  );
+  const doomed = await memberMachines();
+  await Promise.all(doomed.map(({ id }) => control("POST", `machines/${id}/kill`)));
+  return { "machines that died": doomed.length };
+}
+
+/** Each agent ends itself right before its put, and S3 refuses its machine from then on; then S3 serves all of them again. */
+async function letGoTogether(): Promise<Record<string, string | number>> {
+  const members = 3;
+  const refused = await untilDead(
+    "all members to be about to create the record",
+    "createRecord:put:before",
+    async (dead) => {
+      const machines = dead.map(({ address }) => address);
+      await control("POST", "s3/refuse", machines);
+      return dead.length === members ? machines : undefined;
+    },
+  );
+  // Time for every agent to be there again, and to ask.
+  await sleep(5000);
+  await refuseS3([]);
+  return { "members at the start": refused.length };
 }
 
 /** The address of the first machine of a member in a zone, as soon as there is one. */
