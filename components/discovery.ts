@@ -10,6 +10,8 @@ export interface DiscoveryArgs {
   domain: string;
   /** Members and their addresses. */
   members: readonly { readonly member: string; readonly address: pulumi.Input<string> }[];
+  /** What must be done before clients are told of a change of the members. */
+  inService: readonly pulumi.Resource[];
   tags: Record<string, pulumi.Input<string>>;
 }
 
@@ -39,7 +41,7 @@ export class Discovery extends pulumi.ComponentResource {
       new aws.route53.Record(
         `${name}-${what}`,
         { zoneId: zone.zoneId, name: `${host}.${args.domain}`, type, ttl, records },
-        { parent: this },
+        { parent: this, dependsOn: [...args.inService] },
       );
     for (const { member, address } of args.members) {
       record(member, member, "A", [address]);

@@ -210,11 +210,14 @@ export class EtcdCluster extends pulumi.ComponentResource {
       inside,
     );
     for (const { member, address } of nodes.identities) {
-      balancer.attach(member, address);
+      balancer.attach(member, address, nodes.inService);
     }
     new Discovery(
       `${name}-names`,
-      { vpcId: network.vpcId, domain: options.domain, members: nodes.identities, tags },
+      {
+        ...{ vpcId: network.vpcId, domain: options.domain, members: nodes.identities, tags },
+        inService: nodes.inService,
+      },
       inside,
     );
     const { topicArn } = args.monitoring ?? {};

@@ -1,10 +1,10 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 
-import { bring, timeouts, verify, waitForSsh } from "./plan/commands";
+import { bring, resize, timeouts, verify, waitForSsh } from "./plan/commands";
+import { firstMembersFor, type FirstMember } from "./plan/firstMembers";
 import { parseHealth, type MemberHealth } from "./plan/health";
 import { memberPlaces } from "./plan/layout";
-import type { MemberConfig } from "./plan/memberConfig";
 import { ports } from "./plan/ports";
 import { MemberIdentity, type MemberFoundation } from "./memberIdentity";
 import { MemberMachine, type MachineFoundation } from "./memberMachine";
@@ -59,16 +59,21 @@ const dials = 60;
  * 3. for all at once: `wait` for the member's sshd (on the bastion), and `repair`, which applies the desired state where etcd is down;
  * 4. member after member: `converge` (its turn; it may end the machine), `back` (on the bastion: the sshd of the machine that is there
  *    afterwards), `bootstrap` (until the others may count on it);
- * 5. for all at once: `verify`.
+ * 5. on m1, which never leaves, after its own bootstrap and before anybody else's turn: `resize`. Where the members are those that etcd
+ *    has, it does nothing;
+ * 6. for all at once: `verify`.
  *
  * A command that refuses fails, and the members after it are not touched. No command waits for a later one's machine: all machines are
- * there, and form the cluster by themselves, before the first turn.
+ * there, and form the cluster by themselves, before the first turn. New members' machines boot and wait for resize to let them in. What
+ * belongs to members that left is deleted by the engine after everything else in the same run, and not at all when anything before failed.
  */
 export class EtcdNodeGroup extends pulumi.ComponentResource {
   /** The members' identities, m1 first. */
   readonly identities: readonly MemberIdentity[];
   /** The members, with their groups. */
   readonly members: pulumi.Output<MemberSummary[]>;
+  /** When these are done, the members are those that were asked for, and every one has its desired state. */
+  readonly inService: readonly pulumi.Resource[];
   /** What verify saw; it resolves only after every member was verified. */
   readonly health: pulumi.Output<MemberHealth[]>;
 
@@ -86,12 +91,19 @@ export class EtcdNodeGroup extends pulumi.ComponentResource {
           { parent: this },
         ),
     );
-    const initialMembers = pulumi.all(this.identities.map(initialMember));
+    const present = pulumi.all(this.identities.map(place));
+    const first = this.firstMembers(present);
     const machines = this.identities.map((identity) => ({
       identity,
       machine: new MemberMachine(
         `${name}-${identity.member}`,
-        { ...args.machines, identity, initialMembers },
+        {
+          ...args.machines,
+          identity,
+          initialMembers: pulumi
+            .all([place(identity), first])
+            .apply(([own, remembered]) => firstMembersFor(own, remembered)),
+        },
         { parent: this },
       ),
     }));
@@ -100,19 +112,38 @@ export class EtcdNodeGroup extends pulumi.ComponentResource {
       return this.bring("repair", identity, machine, args.ssh, [wait]);
     });
     const bootstraps: command.remote.Command[] = [];
+    const resizes: command.remote.Command[] = [];
     for (const { identity, machine } of machines) {
       // All repairs: a turn is refused while another member is down. The one before: members change one at a time.
-      const after = [...repairs, ...bootstraps.slice(-1)];
+      const after = [...repairs, ...resizes, ...bootstraps.slice(-1)];
       const turn = this.bring("converge", identity, machine, args.ssh, after);
       const back = this.wait("back", identity, machine, args.ssh, [turn]);
-      bootstraps.push(this.bring("bootstrap", identity, machine, args.ssh, [back]));
+      const made = this.bring("bootstrap", identity, machine, args.ssh, [back]);
+      bootstraps.push(made);
+      if (resizes.length === 0) {
+        resizes.push(this.resize(identity, present, args.ssh, [...repairs, made]));
+      }
     }
+    this.inService = [...resizes, ...bootstraps];
     const desired = pulumi.all(machines.map(({ machine }) => machine.configSha256));
     this.members = pulumi.all(machines.map(({ identity, machine }) => summary(identity, machine)));
     this.health = pulumi.all(
-      this.identities.map((identity) => this.verify(identity, desired, args.ssh, bootstraps)),
+      this.identities.map((identity) => this.verify(identity, desired, args.ssh, this.inService)),
     );
     this.registerOutputs({ members: this.members, health: this.health });
+  }
+
+  /**
+   * The members with whom the cluster began: remembered in the stack's state, whatever its size becomes. Every document names them, and
+   * would change with the size otherwise, for nothing.
+   */
+  private firstMembers(present: pulumi.Output<FirstMember[]>): pulumi.Output<FirstMember[]> {
+    const memory = new pulumi.Stash(
+      `${this.base}-first-members`,
+      { input: present },
+      { parent: this, ignoreChanges: ["input"] },
+    );
+    return memory.output as pulumi.Output<FirstMember[]>;
   }
 
   private wait(
@@ -160,11 +191,29 @@ export class EtcdNodeGroup extends pulumi.ComponentResource {
     );
   }
 
+  private resize(
+    runner: MemberIdentity,
+    members: pulumi.Output<FirstMember[]>,
+    ssh: SshWay,
+    after: pulumi.Resource[],
+  ): command.remote.Command {
+    return new command.remote.Command(
+      `${this.base}-resize`,
+      {
+        connection: memberConnection(runner, ssh),
+        // No triggers: another list is another text, and the same command runs again with it.
+        create: members.apply((list) => resize(list, timeouts.resizeSeconds)),
+        addPreviousOutputInEnv: false,
+      },
+      { parent: this, dependsOn: after },
+    );
+  }
+
   private verify(
     identity: MemberIdentity,
     desired: pulumi.Output<string[]>,
     ssh: SshWay,
-    after: pulumi.Resource[],
+    after: readonly pulumi.Resource[],
   ): pulumi.Output<MemberHealth> {
     const run = new command.remote.Command(
       `${this.base}-${identity.member}-verify`,
@@ -175,15 +224,13 @@ export class EtcdNodeGroup extends pulumi.ComponentResource {
         // Whatever changes at one member is proven at all.
         triggers: desired,
       },
-      { parent: this, dependsOn: after },
+      { parent: this, dependsOn: [...after] },
     );
     return run.stdout.apply((stdout) => parseHealth(identity.member, stdout));
   }
 }
 
-function initialMember(
-  identity: MemberIdentity,
-): pulumi.Output<MemberConfig["initialMembers"][number]> {
+function place(identity: MemberIdentity): pulumi.Output<FirstMember> {
   return pulumi
     .all([identity.address, identity.volumeId])
     .apply(([address, volumeId]) => ({ name: identity.member, address, volumeId }));

@@ -99,12 +99,16 @@ export class LoadBalancer extends pulumi.ComponentResource {
     this.registerOutputs({ dnsName: this.dnsName, endpoint: this.endpoint });
   }
 
-  /** Adds a member's address to the targets. */
-  attach(member: string, address: pulumi.Input<string>): aws.lb.TargetGroupAttachment {
+  /** Adds a member's address to the targets, once it is in service. */
+  attach(
+    member: string,
+    address: pulumi.Input<string>,
+    inService: readonly pulumi.Resource[],
+  ): aws.lb.TargetGroupAttachment {
     return new aws.lb.TargetGroupAttachment(
       `${this.base}-${member}`,
       { targetGroupArn: this.targetGroup.arn, targetId: address, port: ports.client },
-      { parent: this },
+      { parent: this, dependsOn: [...inService] },
     );
   }
 }

@@ -12,6 +12,8 @@ export const timeouts = {
   convergeSeconds: 900,
   /** From a machine with sshd to a member of a cluster with quorum. */
   bootstrapSeconds: 600,
+  /** For members to come and go one after the other, each with all of the data. */
+  resizeSeconds: 1800,
   /** For one round of checks. */
   verifySeconds: 90,
 } as const;
@@ -67,4 +69,21 @@ export function bring(how: "repair" | "converge" | "bootstrap", configSha256: st
 /** Runs on the member: proves its health. */
 export function verify(timeoutSeconds: number): string {
   return `${agent} verify --timeout-seconds ${timeoutSeconds}`;
+}
+
+/** A member that the cluster is to have, as `resize` wants it. */
+export interface ResizedMember {
+  readonly name: string;
+  readonly address: string;
+  readonly volumeId: string;
+}
+
+/** Runs on a member that stays: brings the cluster to exactly these members, one step at a time. */
+export function resize(members: readonly ResizedMember[], timeoutSeconds: number): string {
+  const texts = members.map(({ name, address, volumeId }) => `${name}=${address}=${volumeId}`);
+  const strange = texts.find((text) => !/^m\d+=[\d.]+=vol-[0-9a-f]+$/.test(text));
+  if (strange !== undefined) {
+    throw new Error(`cannot resize to ${strange}: unusual characters`);
+  }
+  return `${agent} resize --members ${texts.join(",")} --timeout-seconds ${timeoutSeconds}`;
 }

@@ -34,6 +34,7 @@ export function transitionProblems(
   return [
     ...(before.etcdVersion === undefined ? [] : version(before.etcdVersion, after.etcdVersion)),
     ...(before.size === undefined ? [] : size(before.size, after.size)),
+    ...together(before, after),
     ...(before.volumeSizeGiB === undefined
       ? []
       : volumeSize(before.volumeSizeGiB, after.volumeSizeGiB)),
@@ -55,6 +56,20 @@ function size(before: number, after: number): Problem[] {
           value: after,
           rule: `a cluster of ${before} shrinks to ${next} at most in one go: those that go at once must not be enough to lose a write that the others never had`,
           remedy: `go to ${next} first, and on from there`,
+        },
+      ];
+}
+
+function together(before: z.output<typeof recordedShape>, after: Shape): Problem[] {
+  const { etcdVersion = after.etcdVersion, size = after.size } = before;
+  return etcdVersion === after.etcdVersion || size === after.size
+    ? []
+    : [
+        {
+          path: "size",
+          value: after.size,
+          rule: `it changes from ${size} while etcd goes from ${etcdVersion} to ${after.etcdVersion}, and new members would begin with a version that others do not have yet`,
+          remedy: "change one of them, run `pulumi up`, then change the other",
         },
       ];
 }

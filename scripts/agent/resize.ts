@@ -63,7 +63,7 @@ const refuse = (name: ResizeRefusal, reason: string): ResizeStep => ({
   reason,
 });
 
-/** Decides. */
+/** Decides. The newest names leave first; whoever is missing enters in the order of the wishes. */
 export function resizeStep(facts: ResizeFacts): ResizeStep {
   return (
     obstacle(facts) ??
@@ -140,17 +140,19 @@ function sick({ record, unhealthy }: ResizeFacts, except?: string): ResizeStep |
 }
 
 function handOver(
-  { leader, members, record }: ResizeFacts,
+  { leader, members, record, desired }: ResizeFacts,
   listed: readonly ListedVoter[],
 ): ResizeStep | undefined {
   const from = listed.find(({ id }) => id === leader);
   if (from === undefined) {
     return undefined;
   }
-  const stays = members.find(
+  const others = members.filter(
     ({ name, isLearner }) =>
       !isLearner && record.roster.some((entry) => entry.name === name && entry.leaving !== true),
   );
+  // One that leaves next would have to hand over again.
+  const stays = others.find(({ name }) => desired.some((each) => each.name === name)) ?? others[0];
   return stays === undefined
     ? refuse("tooFew", "nobody else can lead")
     : { kind: "handOver", from: from.id, to: stays.id };
@@ -199,9 +201,16 @@ function growth(facts: ResizeFacts): ResizeStep | undefined {
 
 function shrinkage(facts: ResizeFacts): ResizeStep | undefined {
   const { record, desired } = facts;
-  const surplus = record.roster.find(({ name }) => !desired.some((each) => each.name === name));
+  const [surplus] = record.roster
+    .filter(({ name }) => !desired.some((each) => each.name === name))
+    .sort((one, other) => numberOf(other.name) - numberOf(one.name));
   if (surplus === undefined) {
     return undefined;
   }
   return sick(facts, surplus.name) ?? { kind: "leave", name: surplus.name };
+}
+
+/** m10 came after m9. */
+function numberOf(name: string): number {
+  return Number(name.replace(/^m/, ""));
 }

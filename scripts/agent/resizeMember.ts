@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { ports } from "../../components/plan/ports";
+import { takeBackup } from "./backup";
 import { Refusal } from "./deadline";
 import { agentTls, EtcdEndpoint, type ClientTls, type MemberList } from "./etcd";
 import { readIfThere } from "./files";
@@ -37,46 +38,107 @@ interface Gathered {
   readonly addresses: ReadonlyMap<string, string>;
 }
 
+/** How long a member that is not well is waited for before the change is refused: an election, an answer that was late. */
+const patienceMs = 30_000;
+
 /**
- * Brings the cluster to these members, one step after the other, from a member that stays. Killed anywhere and started again, on
- * whatever member, it goes on: everything that it knows is in the record and in etcd's member list.
+ * Brings the cluster to these members, one step after the other, from a member that stays. Before the first change a backup is taken.
+ * Killed anywhere and started again, on whatever member, it goes on: everything that it knows is in the record and in etcd's member
+ * list.
+ *
+ * Throws a Refusal when the cluster is in no state for it, for `unhealthy` only when that lasts; what goes wrong on the way, such as an
+ * election, is tried again until the time is up.
  */
 export async function resize(
   desired: readonly DesiredMember[],
   timeoutSeconds: number,
 ): Promise<Resized> {
   const machine = await thisMachine();
+  if (!desired.some(({ name }) => name === machine.member)) {
+    throw new Refusal(`${machine.member} is not to stay: run this on a member that is`);
+  }
   const end = performance.now() + timeoutSeconds * 1000;
+  const attempt = new Attempt(machine, desired);
   let said = "";
   for (;;) {
-    const { next, record } = await withLock(() => oneStep(machine, desired), timeoutSeconds);
-    if (next.kind === "done") {
-      return { generation: record.generation, roster: record.roster.map(({ name }) => name) };
+    const seen = await attempt.next(timeoutSeconds);
+    if ("resized" in seen) {
+      return seen.resized;
     }
-    if (next.kind === "refuse") {
-      throw new Refusal(`${next.name}: ${next.reason}`);
-    }
-    const words = next.kind === "wait" ? `waits for ${next.needs}` : `did: ${next.kind}`;
-    if (words !== said) {
-      said = words;
-      say(words);
+    if (seen.words !== said) {
+      said = seen.words;
+      say(said);
     }
     if (performance.now() > end) {
-      throw new Error(`the cluster is not resized within ${timeoutSeconds} s: ${words}`);
+      throw new Error(`the cluster is not resized within ${timeoutSeconds} s: ${seen.words}`);
     }
-    await sleep(next.kind === "wait" ? 1000 : 0);
+    await sleep(seen.changed ? 0 : 1000);
   }
 }
 
-async function oneStep(
-  machine: Machine,
-  desired: readonly DesiredMember[],
-): Promise<{ next: ResizeStep; record: ClusterRecord }> {
-  const gathered = await gather(machine, desired);
-  const { record } = gathered.facts;
-  const next = resizeStep(gathered.facts);
-  await act(machine, gathered, next);
-  return { next, record };
+/** One call of `resize`, step by step. */
+class Attempt {
+  readonly #machine: Machine;
+  readonly #desired: readonly DesiredMember[];
+  #backedUp = false;
+  #unwellSince: number | undefined;
+
+  constructor(machine: Machine, desired: readonly DesiredMember[]) {
+    this.#machine = machine;
+    this.#desired = desired;
+  }
+
+  /** Does what comes next, and says what that was, or what it waits for. */
+  async next(
+    lockSeconds: number,
+  ): Promise<{ resized: Resized } | { words: string; changed: boolean }> {
+    try {
+      const { next, record } = await withLock(() => this.#step(), lockSeconds);
+      if (next.kind === "done") {
+        const roster = record.roster.map(({ name }) => name);
+        return { resized: { generation: record.generation, roster } };
+      }
+      if (next.kind === "refuse") {
+        return { words: this.#refused(next), changed: false };
+      }
+      this.#unwellSince = undefined;
+      if (this.#needsBackup(next)) {
+        // Outside of the lock: a large database takes its time, and the agent's rounds must go on.
+        const { key } = await takeBackup(this.#machine, "planned");
+        this.#backedUp = true;
+        return { words: `took a backup before the change: ${key}`, changed: true };
+      }
+      const waits = next.kind === "wait";
+      return { words: waits ? `waits for ${next.needs}` : `did: ${next.kind}`, changed: !waits };
+    } catch (error) {
+      if (error instanceof Refusal) {
+        throw error;
+      }
+      return { words: `tries again: ${reasonOf(error)}`, changed: false };
+    }
+  }
+
+  #needsBackup({ kind }: ResizeStep): boolean {
+    return !this.#backedUp && (kind === "enter" || kind === "leave");
+  }
+
+  /** Decides upon fresh facts, and acts unless a backup has to come first. */
+  async #step(): Promise<{ next: ResizeStep; record: ClusterRecord }> {
+    const gathered = await gather(this.#machine, this.#desired);
+    const next = resizeStep(gathered.facts);
+    if (!this.#needsBackup(next)) {
+      await act(this.#machine, gathered, next);
+    }
+    return { next, record: gathered.facts.record };
+  }
+
+  #refused({ name, reason }: Extract<ResizeStep, { kind: "refuse" }>): string {
+    this.#unwellSince ??= performance.now();
+    if (name !== "unhealthy" || performance.now() - this.#unwellSince > patienceMs) {
+      throw new Refusal(`${name}: ${reason}`);
+    }
+    return `waits for ${reason}`;
+  }
 }
 
 async function act(machine: Machine, gathered: Gathered, next: ResizeStep): Promise<void> {

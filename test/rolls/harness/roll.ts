@@ -91,7 +91,7 @@ export function endOfRolls(): void {
 export function roll(definition: Roll): void {
   step(definition.name, async (context) => {
     const rolls = await stack();
-    if (definition.given !== undefined) {
+    if (definition.given !== undefined && !rolls.has(definition.given)) {
       rolls.set(definition.given);
       await rolls.apply();
     }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { isDeepStrictEqual } from "node:util";
 import { Cluster, writeConfig, type TestStack } from "../../faults/harness/cluster.ts";
 import { must, run } from "../../lab/support.ts";
 import { changesOf, type Change } from "./preview.ts";
@@ -12,6 +13,7 @@ const rollsStack: TestStack = {
   name: "rolls",
   settings: {
     "etcd-cluster:clusterName": "etcd-rolls",
+    "etcd-cluster:size": 3,
     "etcd-cluster:backendQuotaGiB": 1,
     "etcd-cluster:recovery": { quorumLossSeconds: 10, volumeLossSeconds: 30 },
   },
@@ -40,6 +42,13 @@ export class RollStack {
   /** The settings that differ from the tracked dev stack. */
   get settings(): Settings {
     return this.#settings;
+  }
+
+  /** Whether settings are as they are given here. */
+  has(settings: Settings): boolean {
+    return Object.entries(settings).every(([key, value]) =>
+      isDeepStrictEqual(this.#settings[key], value),
+    );
   }
 
   /** Changes settings; nothing happens before an `up`. */
@@ -90,6 +99,22 @@ export class RollStack {
     assert.notEqual(ending.code, 0, `not refused:\n${ending.output}`);
     assert.match(ending.output, message);
     return ending;
+  }
+
+  /** Hands leadership to a member, as an operator would. */
+  async leadBy(name: string): Promise<void> {
+    const etcdctl = (...args: string[]) =>
+      must("node", ["scripts/operator/etcdctl.ts", "--", ...args], {
+        env: this.cluster.environment,
+        timeoutSeconds: 60,
+      });
+    const { stdout } = await etcdctl("member", "list");
+    const id = stdout
+      .split("\n")
+      .map((line) => line.split(", "))
+      .find((fields) => fields[2] === name)?.[0];
+    assert.ok(id, `${name} is not in the list:\n${stdout}`);
+    if ((await this.cluster.roles()).leader.name !== name) await etcdctl("move-leader", id);
   }
 
   /** What an operator does after a `pulumi up` that was killed. */

@@ -179,3 +179,37 @@ it("knows a volume that a member put to use from one that only entered the roste
   expect(desired[0]?.volumeId).toBe(volumes.m1);
   expect(withEntered(record(), m4).roster.at(-1)?.used).toBeUndefined();
 });
+
+describe("who goes and who leads", () => {
+  const five = [...desired, m4, { name: "m5", address: "10.42.1.11", volumeId: "vol-0000000e" }];
+  const roster = [five[3], five[0], five[4], five[1], five[2]].flatMap((each) =>
+    each === undefined ? [] : [each],
+  );
+  const voters = [
+    ...members,
+    { id: "d4", name: "m4", isLearner: false },
+    { id: "e5", name: "m5", isLearner: false },
+  ];
+
+  it("the newest name leaves first, wherever it is in the roster", () => {
+    const facts = { record: record({ roster }), members: voters };
+    expect(step(facts)).toEqual({ kind: "leave", name: "m5" });
+    const ten = [...roster, { name: "m10", address: "10.42.1.12", volumeId: "vol-0000000f" }];
+    expect(step({ ...facts, record: record({ roster: ten }) })).toEqual({
+      kind: "leave",
+      name: "m10",
+    });
+  });
+
+  it("a leader that leaves hands over to one that stays, not to one that leaves next", () => {
+    const listed = [voters[3], voters[4], ...members].flatMap((each) =>
+      each === undefined ? [] : [each],
+    );
+    const changed = { ...withLeaving(record({ roster }), "m5"), nonce: record().nonce };
+    expect(step({ record: changed, members: listed, leader: "e5" })).toEqual({
+      kind: "handOver",
+      from: "e5",
+      to: ids.m1,
+    });
+  });
+});

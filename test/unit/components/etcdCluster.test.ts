@@ -51,7 +51,7 @@ describe("what is registered", () => {
     ]) {
       expect(recording.all(`aws:${type}`)).toHaveLength(count);
     }
-    expect(recording.all("command:remote:Command")).toHaveLength(6 * count);
+    expect(recording.all("command:remote:Command")).toHaveLength(6 * count + 1);
   });
 
   test("a larger cluster keeps every resource of a smaller one", async () => {
@@ -248,14 +248,52 @@ describe("commands", () => {
     memberNames.forEach((member, index) => {
       expect(commandsBefore(member, "wait")).toEqual([]);
       expect(commandsBefore(member, "repair")).toEqual([`etcd-${member}-wait`]);
-      const before = index === 0 ? [] : [`etcd-${String(memberNames[index - 1])}-bootstrap`];
+      const before =
+        index === 0 ? [] : [`etcd-${String(memberNames[index - 1])}-bootstrap`, "etcd-resize"];
       expect(commandsBefore(member, "converge")).toEqual([...before, ...repairs].sort());
       expect(commandsBefore(member, "back")).toEqual([`etcd-${member}-converge`]);
       expect(commandsBefore(member, "bootstrap")).toEqual([`etcd-${member}-back`]);
-      expect(commandsBefore(member, "verify")).toEqual(
-        memberNames.map((each) => `etcd-${each}-bootstrap`),
-      );
+      // The resize too: of one member there is no bootstrap after it.
+      expect(commandsBefore(member, "verify")).toEqual([
+        ...memberNames.map((each) => `etcd-${each}-bootstrap`),
+        "etcd-resize",
+      ]);
     });
+  });
+
+  test("resize runs on the member that never leaves, after its bootstrap, for exactly these members", async () => {
+    const { inputs, dependencies } = cluster.find("command:remote:Command", "etcd-resize");
+    const commands = dependencies.filter((name) => /-(wait|repair|bootstrap|verify)$/.test(name));
+    expect(commands.sort()).toEqual([
+      "etcd-m1-bootstrap",
+      ...memberNames.map((member) => `etcd-${member}-repair`),
+    ]);
+    expect(inputs["connection"]).toMatchObject({ host: "10.42.0.11" });
+    const { value: members } = await resolve(cluster.result.members);
+    const wish = members.map(({ name, address, volumeId }) => `${name}=${address}=${volumeId}`);
+    expect(wish.join()).toMatch(/^m1=10.42.0.11=vol-\w+,m2=10.42.0.12=vol-\w+,m3=10.42.0.13=/);
+    expect(inputs["create"]).toBe(
+      `sudo -n /usr/local/bin/etcd-agent resize --members ${wish.join()} --timeout-seconds 1800`,
+    );
+    // Another list must be an update, which comes before deletions; nothing may replace or skip it.
+    expect(inputs).not.toHaveProperty("triggers");
+    expect(inputs).not.toHaveProperty("update");
+  });
+
+  test("clients are told of members when these are in service", () => {
+    const told = [
+      ...cluster.all("aws:lb/targetGroupAttachment:TargetGroupAttachment"),
+      ...cluster.all("aws:route53/record:Record"),
+    ];
+    expect(told).toHaveLength(8);
+    for (const { dependencies } of told) {
+      expect(dependencies).toEqual(
+        expect.arrayContaining([
+          "etcd-resize",
+          ...memberNames.map((member) => `etcd-${member}-bootstrap`),
+        ]),
+      );
+    }
   });
 
   test("host keys are pinned, on the member and on the bastion", () => {

@@ -25,7 +25,15 @@ describe("a change of shape", () => {
       { etcdVersion: "3.5.35", size: 7, volumeSizeGiB: 40 },
       { etcdVersion: "3.7.3", size: 1, volumeSizeGiB: 20 },
     );
-    expect(wrong.map(({ path }) => path)).toEqual(["etcdVersion", "size", "volumeSizeGiB"]);
+    expect(wrong.map(({ path }) => path)).toEqual(["etcdVersion", "size", "size", "volumeSizeGiB"]);
+  });
+
+  test("size and version one after the other", () => {
+    expect(problems({}, { size: 5, etcdVersion: "3.6.15" })).toEqual([
+      "size 5: it changes from 3 while etcd goes from 3.6.14 to 3.6.15, and new members would begin with a version that others do not have yet; change one of them, run `pulumi up`, then change the other",
+    ]);
+    expect(transitionProblems({ size: 3 }, { ...shape, size: 5 })).toEqual([]);
+    expect(transitionProblems({ etcdVersion: "3.6.13" }, shape)).toEqual([]);
   });
 
   test.each([
