@@ -8,7 +8,7 @@ import { withLock } from "./lock";
 import { desiredState, thisMachine, type Desired, type Machine } from "./machine";
 import { readRecord } from "./record";
 import { reasonOf, say } from "./say";
-import { announcedInWords } from "./state";
+import { announced, announcedInWords } from "./state";
 
 /** What bootstrap prints. */
 export type Bootstrapped =
@@ -95,6 +95,10 @@ async function repair(
 ): Promise<{ changed: boolean; state: string }> {
   let changed = false;
   const attempt = async (): Promise<void> => {
+    // What lets it in is `resize`, which comes later.
+    if ((await announced())?.wait === "roster") {
+      throw new Refusal(await announcedInWords());
+    }
     const outcome = await withLock(() => converge(machine, desired, "repair"), lockSeconds);
     changed ||= outcome.kind === "done" && outcome.changed;
     if (outcome.kind === "done") {
