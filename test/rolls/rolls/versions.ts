@@ -32,7 +32,7 @@ function versionRoll(name: string, what: string, version: BuildableEtcd): void {
     change: () => versionSettings(version),
     preview: [
       ...membersChange(3),
-      { op: "replace", resource: /^aws:s3\/\S+ etcd-backup-etcd$/, count: 1 },
+      { op: "replace", resource: /^aws:s3\/\S+ etcd-backup-artifact-etcd$/, count: 1 },
     ],
     check: async ({ stack: rolls, note }) => {
       for (const member of await rolls.cluster.members()) {
