@@ -61,6 +61,23 @@ function messagesWith(text: string): Logged[] {
   return engine.logged.filter(({ message }) => message.includes(text));
 }
 
+void describe("remote.Command: a busy host", () => {
+  void test("a command that is over before anybody looks: its exit status is not missed", async () => {
+    const busy = setInterval(() => {
+      const end = performance.now() + 250;
+      while (performance.now() < end);
+    }, 1);
+    try {
+      for (let n = 0; n < 3; n += 1) {
+        const made = await provider.create(type, { connection: to(sshd), create: `echo ${n}` });
+        assert.equal(made.state["stdout"], String(n));
+      }
+    } finally {
+      clearInterval(busy);
+    }
+  });
+});
+
 void describe("remote.Command: what changes do", () => {
   const base = () => ({
     connection: to(sshd),

@@ -39,8 +39,9 @@ export async function run(
       return name in own ? new VariableRefused(name) : undefined;
     });
     const env = { ...own, ...previousOutput(inputs, previous) };
-    const channel = await start(connection.client, command, env);
-    return await finish(channel, inputs, command, reporter);
+    return await start(connection.client, command, env, (channel) =>
+      finish(channel, inputs, command, reporter),
+    );
   } finally {
     connection.close();
   }
@@ -64,7 +65,13 @@ function previousOutput(inputs: CommandInputs, previous: Output | undefined) {
   };
 }
 
-function start(client: Client, command: string, env: NodeJS.ProcessEnv): Promise<ClientChannel> {
+/** Starts the command and follows it from the very moment of the answer: a fast one's exit status comes with the same bytes. */
+function start(
+  client: Client,
+  command: string,
+  env: NodeJS.ProcessEnv,
+  follow: (channel: ClientChannel) => Promise<Output>,
+): Promise<Output> {
   return new Promise((resolve, reject) => {
     const lost = () => {
       reject(new Error("EOF"));
@@ -73,7 +80,7 @@ function start(client: Client, command: string, env: NodeJS.ProcessEnv): Promise
     client.exec(command, { env }, (error, channel) => {
       client.removeListener("close", lost);
       if (error === undefined) {
-        resolve(channel);
+        resolve(follow(channel));
       } else {
         reject(error);
       }
