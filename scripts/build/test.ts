@@ -116,14 +116,24 @@ async function runStep(step: Step): Promise<Count> {
 
 let passed = 0;
 let failed = 0;
+/** What failed, repeated at the very end: nobody scrolls back through a quarter of an hour. */
+const failures: string[] = [];
 try {
   for (const step of await stepsOf(process.argv[2])) {
     const count = await runStep(step);
     passed += count.passed;
     failed += count.failed;
+    if (count.failed > 0) {
+      failures.push(
+        ...(count.failures.length > 0 ? count.failures : ["(see above)"]).map(
+          (text) => `${step.name}: ${text}`,
+        ),
+      );
+    }
   }
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }
 process.exitCode = failed === 0 ? 0 : 1;
+if (failures.length > 0) process.stdout.write(`\nFailed:\n${failures.join("\n")}\n`);
 process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
