@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { backupKey, parseBackupKey, type Backup } from "./backupKey";
 import { mustHaveRoom, proveSnapshot, saveSnapshot, withWorkFolder } from "./backupSnapshot";
 import { readDatabase, type DatabaseFacts } from "./database";
-import { agentTls, EtcdEndpoint, type KeyHash, type MemberStatus } from "./etcd";
+import { throughEndpoint, type EtcdEndpoint, type KeyHash, type MemberStatus } from "./etcd";
 import { readIfThere } from "./files";
 import { withLock } from "./lock";
 import { approvedState, type Machine } from "./machine";
@@ -43,13 +43,12 @@ async function take(machine: Machine, reason: string): Promise<Backup> {
   const { config } = await approvedState(machine);
   // Before the work: without the bucket it would be for nothing.
   const marker = await mayUpload(machine);
-  const etcd = new EtcdEndpoint(config.address, await agentTls(), askMs);
-  try {
+  return throughEndpoint(config.address, askMs, async (etcd) => {
     // Through a quorum: whatever was acknowledged until now is in this member's database afterwards.
     await etcd.linearizableRead();
     const status = await etcd.status();
     await mustHaveRoom(config, status.dbSizeBytes, 1);
-    return await withWorkFolder("backup", async (folder) => {
+    return withWorkFolder("backup", async (folder) => {
       const file = join(folder, "snapshot.db");
       await step("backup:snapshot", () => saveSnapshot(config.address, file));
       const sha256 = await proveSnapshot(file, paths.etcdFolder);
@@ -62,9 +61,7 @@ async function take(machine: Machine, reason: string): Promise<Backup> {
       await upload(machine, marker, backup, file, metadata);
       return backup;
     });
-  } finally {
-    etcd.close();
-  }
+  });
 }
 
 /** The marker of the data, if what this member has may be put into the bucket now. */

@@ -4,8 +4,8 @@ import { mkdir, rm, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
 import type { MemberConfig } from "../../components/plan/memberConfig";
-import { ports } from "../../components/plan/ports";
 import { checkDatabase } from "./database";
+import { etcdctlAt } from "./etcdctl";
 import { paths } from "./paths";
 import { must } from "./run";
 
@@ -93,17 +93,9 @@ export async function withWorkFolder<T>(
 
 /** Saves a snapshot of this machine's etcd. */
 export async function saveSnapshot(address: string, file: string): Promise<void> {
-  const { clientCa, agentCertificate, agentKey } = paths.pkiFiles;
+  const { program, options } = etcdctlAt(address);
   await mkdir(dirname(file), { recursive: true });
-  await mustGently(
-    join(paths.etcdFolder, "etcdctl"),
-    [
-      ...["--endpoints", `https://${address}:${ports.client}`],
-      ...["--cacert", clientCa, "--cert", agentCertificate, "--key", agentKey],
-      ...["snapshot", "save", file],
-    ],
-    saveSeconds,
-  );
+  await mustGently(program, [...options, "snapshot", "save", file], saveSeconds);
 }
 
 /** Bytes of the hash that etcd puts behind a snapshot. */

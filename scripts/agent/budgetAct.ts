@@ -1,6 +1,6 @@
 import { budgetAction, stillFull, type BudgetAction } from "./budget";
 import { until } from "./deadline";
-import { EtcdEndpoint, type ClientTls } from "./etcd";
+import { throughEndpoint, type ClientTls, type EtcdEndpoint } from "./etcd";
 import { reasonOf, say } from "./say";
 
 /** What the disk's budget asks for is done here. */
@@ -78,12 +78,7 @@ async function asked<T>(
   tls: ClientTls,
   action: (etcd: EtcdEndpoint) => Promise<T>,
 ): Promise<T> {
-  const etcd = new EtcdEndpoint(address, tls, askMs);
-  try {
-    return await action(etcd);
-  } finally {
-    etcd.close();
-  }
+  return throughEndpoint(address, askMs, action, tls);
 }
 
 /** Defragments one member, and waits until it is well again. */

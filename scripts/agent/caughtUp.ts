@@ -1,6 +1,13 @@
 import { ports } from "../../components/plan/ports";
 import type { MemberConfig } from "../../components/plan/memberConfig";
-import { agentTls, EtcdEndpoint, type ClientTls, type MemberStatus } from "./etcd";
+import {
+  agentTls,
+  throughEndpoint,
+  type ClientTls,
+  type EtcdEndpoint,
+  type MemberStatus,
+} from "./etcd";
+import { ownerOf } from "./listed";
 import type { ClusterRecord } from "./record";
 import { reasonOf } from "./say";
 import { announcedInWords } from "./state";
@@ -23,29 +30,35 @@ export class CaughtUp {
   /** One look; throws the reason why not yet. */
   async look(roster: ClusterRecord["roster"]): Promise<MemberStatus> {
     const { member, address } = this.#config;
-    let endpoint: EtcdEndpoint | undefined;
     try {
       const tls = await agentTls();
-      endpoint = new EtcdEndpoint(address, tls, callMs);
-      await endpoint.linearizableRead();
-      const status = await endpoint.status();
-      if (status.isLearner) {
-        throw new Error("it is a learner until it has caught up");
-      }
-      this.#goal ??= await committedByLeader(status, endpoint, roster, tls);
-      if (status.raftAppliedIndex < this.#goal) {
-        throw new Error(`it is at index ${status.raftAppliedIndex} on its way to ${this.#goal}`);
-      }
-      await ready(address);
-      return status;
+      const see = (endpoint: EtcdEndpoint): Promise<MemberStatus> =>
+        this.#see(endpoint, roster, tls);
+      return await throughEndpoint(address, callMs, see, tls);
     } catch (error) {
       throw new Error(
         `${member}: no quorum yet: ${reasonOf(error)}; the agent: ${await announcedInWords()}`,
         { cause: error },
       );
-    } finally {
-      endpoint?.close();
     }
+  }
+
+  async #see(
+    endpoint: EtcdEndpoint,
+    roster: ClusterRecord["roster"],
+    tls: ClientTls,
+  ): Promise<MemberStatus> {
+    await endpoint.linearizableRead();
+    const status = await endpoint.status();
+    if (status.isLearner) {
+      throw new Error("it is a learner until it has caught up");
+    }
+    this.#goal ??= await committedByLeader(status, endpoint, roster, tls);
+    if (status.raftAppliedIndex < this.#goal) {
+      throw new Error(`it is at index ${status.raftAppliedIndex} on its way to ${this.#goal}`);
+    }
+    await ready(this.#config.address);
+    return status;
   }
 }
 
@@ -62,18 +75,12 @@ async function committedByLeader(
     return own.raftIndex;
   }
   const listed = (await endpoint.members()).find(({ id }) => id === own.leader);
-  const address = roster.find(({ address: each }) =>
-    listed?.peerUrls.includes(`https://${each}:${ports.peer}`),
-  )?.address;
+  const address = listed === undefined ? undefined : ownerOf(listed, roster)?.address;
   if (address === undefined) {
     throw new Error(`the leader ${own.leader} is not in the roster`);
   }
-  const leader = new EtcdEndpoint(address, tls, callMs);
-  try {
-    return (await leader.status()).raftIndex;
-  } finally {
-    leader.close();
-  }
+  const status = await throughEndpoint(address, callMs, (leader) => leader.status(), tls);
+  return status.raftIndex;
 }
 
 async function ready(address: string): Promise<void> {

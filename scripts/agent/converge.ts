@@ -3,6 +3,7 @@ import type { MemberConfig } from "../../components/plan/memberConfig";
 import { fetchArtifacts, installAgent, installArtifacts } from "./artifacts";
 import { takeBackup } from "./backup";
 import { Refusal } from "./deadline";
+import { volumeInUse } from "./disk";
 import { growToDesired } from "./grow";
 import { etcdEnvironmentFile } from "./environment";
 import { prepareVersion } from "./etcdctl";
@@ -77,7 +78,7 @@ export async function converge(machine: Machine, desired: Desired, mode: Mode): 
     );
   }
   const { config: old } = await desiredState(machine, before ?? approved);
-  refuseOtherIdentity(old, desired.config, (await readIfThere(paths.volume))?.trim());
+  refuseOtherIdentity(old, desired.config, await volumeInUse());
   const view = await readRecord(machine.bucket);
   if (view.kind !== "present") {
     throw new Error(view.kind === "absent" ? "there is no cluster record" : view.reason);

@@ -1,7 +1,7 @@
 import { chown, chmod, mkdir, open, stat } from "node:fs/promises";
 
 import { inspectFolder } from "./contents";
-import { syncFolder, writeDurably } from "./files";
+import { readIfThere, syncFolder, writeDurably } from "./files";
 import type { Disk, Intent, Marker } from "./marker";
 import { paths } from "./paths";
 import { must, run } from "./run";
@@ -12,6 +12,11 @@ import { etcdUser } from "./secrets";
 /** Where udev (and the EBS controller's serial number) shows a volume, whatever the order in which devices came up. */
 export function devicePath(volumeId: string): string {
   return `${paths.devices}/nvme-Amazon_Elastic_Block_Store_${volumeId.replace("-", "")}`;
+}
+
+/** Id of the volume that this machine uses for its member, which may be another than the configured one; undefined before there is one. */
+export async function volumeInUse(): Promise<string | undefined> {
+  return (await readIfThere(paths.volume))?.trim();
 }
 
 /** Whether the volume is attached, as the machine sees it. */

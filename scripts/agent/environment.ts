@@ -1,5 +1,5 @@
 import type { MemberConfig } from "../../components/plan/memberConfig";
-import { ports } from "../../components/plan/ports";
+import { peerUrlOf } from "./listed";
 import type { ClusterRecord } from "./record";
 
 /** How etcd is started: as one of the first of a generation, or into a cluster that exists. */
@@ -35,7 +35,7 @@ export function initialCluster(record: ClusterRecord, names: readonly string[]):
       if (entry === undefined) {
         throw new Error(`the cluster record has ${name} among the first, but not in the roster`);
       }
-      return `${name}=https://${entry.address}:${ports.peer}`;
+      return `${name}=${peerUrlOf(entry.address)}`;
     })
     .join(",");
 }

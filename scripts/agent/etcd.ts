@@ -50,6 +50,26 @@ export async function agentTls(
   return { ca, certificate, key };
 }
 
+/**
+ * Asks one member through an endpoint of its own, which is closed again whatever becomes of it.
+ *
+ * @param deadlineMs milliseconds for each call
+ * @param tls whom the caller is; the agent when absent
+ */
+export async function throughEndpoint<T>(
+  address: string,
+  deadlineMs: number,
+  ask: (endpoint: EtcdEndpoint) => Promise<T>,
+  tls?: ClientTls,
+): Promise<T> {
+  const endpoint = new EtcdEndpoint(address, tls ?? (await agentTls()), deadlineMs);
+  try {
+    return await ask(endpoint);
+  } finally {
+    endpoint.close();
+  }
+}
+
 /** What a member says about itself. Ids are hexadecimal, as etcdctl prints them. */
 export interface MemberStatus {
   readonly id: string;

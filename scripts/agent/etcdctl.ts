@@ -22,19 +22,25 @@ const statusSchema = z
   )
   .length(1);
 
-/** Runs etcdctl against this machine's etcd, as the agent. Keys are named by their files. */
-async function etcdctl(args: readonly string[]): Promise<string> {
+/** etcdctl and its options to ask the etcd at an address as the agent. Keys are named by their files. */
+export function etcdctlAt(address: string): {
+  readonly program: string;
+  readonly options: string[];
+} {
   const { clientCa, agentCertificate, agentKey } = paths.pkiFiles;
-  return must(
-    join(paths.etcdFolder, "etcdctl"),
-    [
-      ...args,
-      `--endpoints=https://127.0.0.1:${ports.client}`,
-      ...[`--cacert=${clientCa}`, `--cert=${agentCertificate}`, `--key=${agentKey}`],
-      "--command-timeout=10s",
+  return {
+    program: join(paths.etcdFolder, "etcdctl"),
+    options: [
+      ...["--endpoints", `https://${address}:${ports.client}`],
+      ...["--cacert", clientCa, "--cert", agentCertificate, "--key", agentKey],
     ],
-    { timeoutSeconds: 20 },
-  );
+  };
+}
+
+/** Runs etcdctl against this machine's etcd. */
+async function etcdctl(args: readonly string[]): Promise<string> {
+  const { program, options } = etcdctlAt("127.0.0.1");
+  return must(program, [...options, "--command-timeout=10s", ...args], { timeoutSeconds: 20 });
 }
 
 /** The cluster's version in etcd's metrics, for instance `3.6`; undefined when they have none. */

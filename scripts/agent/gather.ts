@@ -2,7 +2,7 @@ import { canonicalJson } from "../../components/plan/canonicalJson";
 import type { MemberConfig } from "../../components/plan/memberConfig";
 import { backupFacts } from "./backupFacts";
 import { damageOf, examine, Log, noteDamage, restartsBeforeLooking } from "./damage";
-import { inspect } from "./disk";
+import { inspect, volumeInUse } from "./disk";
 import type { Facts, Self } from "./facts";
 import { readIfThere, writeDurably } from "./files";
 import { instanceId as askInstanceId } from "./imds";
@@ -134,7 +134,7 @@ export class Gatherer {
       record.kind === "present"
         ? record.record.roster.find(({ name }) => name === config.member)
         : undefined;
-    const recorded = entry?.volumeId ?? (await readIfThere(paths.volume))?.trim();
+    const recorded = entry?.volumeId ?? (await volumeInUse());
     const volume = await this.#volumes.find({
       config,
       instanceId: await this.#instanceId(),

@@ -1,8 +1,6 @@
 import type { MemberConfig } from "../../components/plan/memberConfig";
 import { until } from "./deadline";
-import { devicePath, isMounted } from "./disk";
-import { readIfThere } from "./files";
-import { paths } from "./paths";
+import { devicePath, isMounted, volumeInUse } from "./disk";
 import { must } from "./run";
 import { say } from "./say";
 
@@ -17,7 +15,7 @@ async function sizeOf(device: string): Promise<number> {
 
 /** Makes the file system as large as its volume is, while it is in use. Does nothing where there is nothing to do. */
 export async function growFileSystem({ volume }: MemberConfig): Promise<void> {
-  const volumeId = await usedVolume(volume.id);
+  const volumeId = (await volumeInUse()) ?? volume.id;
   if (await isMounted(volumeId)) {
     await must("resize2fs", [devicePath(volumeId)], { timeoutSeconds: 600 });
   }
@@ -29,7 +27,7 @@ export async function growFileSystem({ volume }: MemberConfig): Promise<void> {
  */
 export async function growToDesired(config: MemberConfig): Promise<void> {
   const { volume } = config;
-  const volumeId = await usedVolume(volume.id);
+  const volumeId = (await volumeInUse()) ?? volume.id;
   if (volumeId === volume.id) {
     const seen = async (): Promise<void> => {
       const gib = (await sizeOf(devicePath(volumeId))) / 2 ** 30;
@@ -42,8 +40,4 @@ export async function growToDesired(config: MemberConfig): Promise<void> {
     say(`${volumeId} is used instead of ${volume.id}, and keeps its size`);
   }
   await growFileSystem(config);
-}
-
-async function usedVolume(configured: string): Promise<string> {
-  return (await readIfThere(paths.volume))?.trim() ?? configured;
 }

@@ -1,5 +1,5 @@
 import type { MemberConfig } from "../../components/plan/memberConfig";
-import { agentTls, EtcdEndpoint } from "./etcd";
+import { agentTls, throughEndpoint, type EtcdEndpoint } from "./etcd";
 import type { ClusterRecord } from "./record";
 import { reasonOf, say } from "./say";
 import { successor } from "./successor";
@@ -9,16 +9,17 @@ import { successor } from "./successor";
  * etcd tries the same by itself when it ends.
  */
 export async function handOver(config: MemberConfig, record: ClusterRecord): Promise<void> {
-  const endpoint = new EtcdEndpoint(config.address, await agentTls(), 3000);
-  try {
+  const tls = await agentTls();
+  const hand = async (endpoint: EtcdEndpoint): Promise<void> => {
     const status = await endpoint.status();
     const to = successor(config.member, record.roster, await endpoint.members());
     if (status.leader === status.id && to !== undefined) {
       await endpoint.moveLeader(to);
     }
+  };
+  try {
+    await throughEndpoint(config.address, 3000, hand, tls);
   } catch (error) {
     say(`leadership was not handed over beforehand: ${reasonOf(error)}`);
-  } finally {
-    endpoint.close();
   }
 }

@@ -1,5 +1,5 @@
-import { ports } from "../../components/plan/ports";
 import type { Alarm, KeyHash, ListedMember, MemberStatus } from "./etcd";
+import { peerUrlOf } from "./listed";
 
 /** What makes a cluster healthy, judged from what its members said. Pure, so that each rule can be broken in a test. */
 
@@ -51,7 +51,7 @@ function silent({ roster, statuses }: Observation): string[] {
 
 function membership({ roster, members }: Observation): string[] {
   const missing = roster.flatMap(({ name, address }) => {
-    const url = `https://${address}:${ports.peer}`;
+    const url = peerUrlOf(address);
     const listed = members.find((each) => each.name === name);
     if (listed === undefined) {
       return [`${name}: is not in etcd's member list`];

@@ -1,7 +1,7 @@
 import type { MemberConfig } from "../../components/plan/memberConfig";
-import { ports } from "../../components/plan/ports";
-import { EtcdEndpoint, type ClientTls } from "./etcd";
+import { throughEndpoint, type ClientTls, type EtcdEndpoint } from "./etcd";
 import type { RosterMember } from "./judge";
+import { ownerOf, peerUrlOf } from "./listed";
 import { reasonOf, say } from "./say";
 
 /** Coming back without data: out of the member list, in again as a learner, which has no vote until it has caught up. */
@@ -18,13 +18,10 @@ async function throughAnother<T>(
     if (name === config.member) {
       continue;
     }
-    const endpoint = new EtcdEndpoint(address, tls, 5000);
     try {
-      return await action(endpoint);
+      return await throughEndpoint(address, 5000, action, tls);
     } catch (error) {
       last = error;
-    } finally {
-      endpoint.close();
     }
   }
   throw last;
@@ -39,7 +36,7 @@ export async function replaceByLearner(
   roster: readonly (RosterMember & { readonly leaving?: boolean | undefined })[],
   tls: ClientTls,
 ): Promise<void> {
-  const url = `https://${config.address}:${ports.peer}`;
+  const url = peerUrlOf(config.address);
   await throughAnother(config, roster, tls, async (endpoint) => {
     const members = await endpoint.members();
     const old = members.find(
@@ -59,10 +56,9 @@ async function freeTheSlot(
   endpoint: EtcdEndpoint,
   roster: readonly (RosterMember & { readonly leaving?: boolean | undefined })[],
 ): Promise<void> {
-  for (const { id, isLearner, peerUrls } of await endpoint.members()) {
-    const entry = roster.find(({ address }) =>
-      peerUrls.includes(`https://${address}:${ports.peer}`),
-    );
+  for (const listed of await endpoint.members()) {
+    const { id, isLearner } = listed;
+    const entry = ownerOf(listed, roster);
     if (isLearner && (entry === undefined || entry.leaving === true)) {
       say(`removes learner ${id}, which ${entry === undefined ? "nobody knows" : "leaves"}`);
       await endpoint.remove(id);

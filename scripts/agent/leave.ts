@@ -1,5 +1,6 @@
 import type { MemberConfig } from "../../components/plan/memberConfig";
 import { Refusal } from "./deadline";
+import { volumeInUse } from "./disk";
 import { handOver } from "./handOver";
 import { instanceId, launchedWith } from "./imds";
 import { readIfThere, writeDurably } from "./files";
@@ -106,7 +107,7 @@ async function unmount(): Promise<void> {
 async function detach({ clients }: Machine, config: MemberConfig): Promise<void> {
   const { DetachVolumeCommand } = await import("@aws-sdk/client-ec2");
   const ec2 = await clients.ec2();
-  const volumeId = (await readIfThere(paths.volume))?.trim() ?? config.volume.id;
+  const volumeId = (await volumeInUse()) ?? config.volume.id;
   try {
     await step("leave:detach", async () => {
       await ec2.send(

@@ -1,4 +1,4 @@
-import { EtcdEndpoint, type ClientTls, type MemberList } from "./etcd";
+import { throughEndpoint, type ClientTls, type EtcdEndpoint, type MemberList } from "./etcd";
 import type { RosterMember } from "./judge";
 import { quorumOf } from "./transitions";
 
@@ -15,13 +15,10 @@ async function everyone<T>(
 ): Promise<(T | undefined)[]> {
   return Promise.all(
     addresses.map(async (address) => {
-      const endpoint = new EtcdEndpoint(address, tls, callMs);
       try {
-        return await ask(endpoint);
+        return await throughEndpoint(address, callMs, ask, tls);
       } catch {
         return undefined;
-      } finally {
-        endpoint.close();
       }
     }),
   );

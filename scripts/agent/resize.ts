@@ -1,3 +1,4 @@
+import type { NamedEntry } from "./listed";
 import type { ClusterRecord, Starting } from "./record";
 
 /**
@@ -8,13 +9,6 @@ import type { ClusterRecord, Starting } from "./record";
 /** A member that the cluster is to have. */
 export interface DesiredMember extends Starting {
   readonly address: string;
-}
-
-/** A member as etcd lists it, by the name that its peer address has in the roster or among the desired; unknown ones have none. */
-export interface ListedVoter {
-  readonly id: string;
-  readonly name?: string;
-  readonly isLearner: boolean;
 }
 
 /** What a member's own endpoint answered to a linearizable read of the member list. */
@@ -30,7 +24,7 @@ export interface ResizeFacts {
   readonly clusterId: string;
   readonly leader?: string;
   /** etcd's members, by a linearizable read. */
-  readonly members: readonly ListedVoter[];
+  readonly members: readonly NamedEntry[];
   /** The same, through the endpoint of every voter, by name. */
   readonly views: ReadonlyMap<string, View>;
   /** Names of members that are not healthy, each with the reason; alarms included. */
@@ -141,7 +135,7 @@ function sick({ record, unhealthy }: ResizeFacts, except?: string): ResizeStep |
 
 function handOver(
   { leader, members, record, desired }: ResizeFacts,
-  listed: readonly ListedVoter[],
+  listed: readonly NamedEntry[],
 ): ResizeStep | undefined {
   const from = listed.find(({ id }) => id === leader);
   if (from === undefined) {

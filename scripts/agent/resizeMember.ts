@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { ports } from "../../components/plan/ports";
 import { takeBackup } from "./backup";
 import { Refusal } from "./deadline";
-import { agentTls, EtcdEndpoint, type ClientTls, type MemberList } from "./etcd";
+import { agentTls, throughEndpoint, type ClientTls } from "./etcd";
 import { readIfThere } from "./files";
+import { namedEntries } from "./listed";
 import { withLock } from "./lock";
 import { approvedState, thisMachine, type Machine } from "./machine";
 import { markerSchema } from "./marker";
@@ -14,7 +14,6 @@ import { readRecord, writeRecord, type ClusterRecord, type RecordContent } from 
 import {
   resizeStep,
   type DesiredMember,
-  type ListedVoter,
   type ResizeFacts,
   type ResizeStep,
   type View,
@@ -156,12 +155,16 @@ async function act(machine: Machine, gathered: Gathered, next: ResizeStep): Prom
     case "handOver": {
       const leader = facts.members.find(({ id }) => id === next.from)?.name ?? "";
       return step("resize:handOver", () =>
-        through(addresses.get(leader) ?? "", (endpoint) => endpoint.moveLeader(next.to)),
+        throughEndpoint(addresses.get(leader) ?? "", callMs, (endpoint) =>
+          endpoint.moveLeader(next.to),
+        ),
       );
     }
     case "remove": {
       const { address } = await own(machine);
-      return step("resize:remove", () => through(address, (endpoint) => endpoint.remove(next.id)));
+      return step("resize:remove", () =>
+        throughEndpoint(address, callMs, (endpoint) => endpoint.remove(next.id)),
+      );
     }
     case "done":
     case "wait":
@@ -175,19 +178,6 @@ async function own(machine: Machine): Promise<{ address: string; member: string 
   return { address: config.address, member: config.member };
 }
 
-async function through<T>(
-  address: string,
-  ask: (endpoint: EtcdEndpoint) => Promise<T>,
-  tls?: ClientTls,
-): Promise<T> {
-  const endpoint = new EtcdEndpoint(address, tls ?? (await agentTls()), callMs);
-  try {
-    return await ask(endpoint);
-  } finally {
-    endpoint.close();
-  }
-}
-
 async function gather(machine: Machine, desired: readonly DesiredMember[]): Promise<Gathered> {
   const view = await readRecord(machine.bucket);
   if (view.kind !== "present") {
@@ -197,15 +187,19 @@ async function gather(machine: Machine, desired: readonly DesiredMember[]): Prom
   const marker = markerSchema.parse(JSON.parse((await readIfThere(paths.marker)) ?? "null"));
   const { address } = await own(machine);
   const tls = await agentTls();
-  const [list, status] = await through(
+  const [list, status] = await throughEndpoint(
     address,
+    callMs,
     (endpoint) => Promise.all([endpoint.memberList(), endpoint.status()]),
     tls,
   );
   const addresses = new Map(
     [...desired, ...record.roster].map((member) => [member.name, member.address]),
   );
-  const members = named(list, addresses);
+  const members = namedEntries(
+    list.members,
+    [...addresses].map(([name, own]) => ({ name, address: own })),
+  );
   const voters = members.flatMap(({ name, isLearner }) =>
     name === undefined || isLearner ? [] : [name],
   );
@@ -231,24 +225,15 @@ async function gather(machine: Machine, desired: readonly DesiredMember[]): Prom
   };
 }
 
-/** A member's name is empty until it has started; its peer address says whose it is. */
-function named({ members }: MemberList, addresses: ReadonlyMap<string, string>): ListedVoter[] {
-  return members.map(({ id, peerUrls, isLearner }) => {
-    const name = [...addresses].find(([, address]) =>
-      peerUrls.includes(`https://${address}:${ports.peer}`),
-    )?.[0];
-    return { id, isLearner, ...(name === undefined ? {} : { name }) };
-  });
-}
-
 /** What one member itself shows, and why it is not healthy, if it is not. */
 async function ask(
   address: string,
   tls: ClientTls,
 ): Promise<{ view: View; trouble: string | undefined }> {
   try {
-    return await through(
+    return await throughEndpoint(
       address,
+      callMs,
       async (endpoint) => {
         const list = await endpoint.memberList();
         const [alarm] = await endpoint.alarms();

@@ -1,7 +1,6 @@
 import { chmod, rename, rm, rmdir } from "node:fs/promises";
 import { join as joinPath } from "node:path";
 
-import { ports } from "../../components/plan/ports";
 import { installArtifacts } from "./artifacts";
 import { WrongContent } from "./bucket";
 import { dropIntent } from "./commit";
@@ -9,6 +8,7 @@ import { configOf, identityIn, startingOf, type Context } from "./context";
 import { prepareBlank } from "./disk";
 import { initialCluster } from "./environment";
 import { readIfThere, syncFolder, writeDurably } from "./files";
+import { peerUrlOf } from "./listed";
 import { intentSchema } from "./marker";
 import { paths } from "./paths";
 import { step } from "./point";
@@ -94,7 +94,7 @@ async function fetchAndRestore(context: Context, record: ClusterRecord): Promise
         etcdFolder: paths.etcdFolder,
         member: config.member,
         initialCluster: initialCluster(record, record.initial),
-        peerUrl: `https://${config.address}:${ports.peer}`,
+        peerUrl: peerUrlOf(config.address),
         token: record.token,
         bump: source.bump,
       }),

@@ -1,10 +1,10 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 
-import { ports } from "../../components/plan/ports";
 import { storage } from "../../components/plan/storage";
 import { WrongContent, type Bucket } from "./bucket";
 import { checkDatabase } from "./database";
+import { peerUrlOf } from "./listed";
 import { must } from "./run";
 import { reasonOf } from "./say";
 
@@ -68,7 +68,7 @@ export async function tryRestore(
   bump: number,
 ): Promise<void> {
   const dataDirectory = join(folder, "tried");
-  const peerUrl = `https://127.0.0.1:${ports.peer}`;
+  const peerUrl = peerUrlOf("127.0.0.1");
   try {
     await restoreSnapshot({
       ...{ file, dataDirectory, etcdFolder, bump, peerUrl, token: "tried" },

@@ -1,4 +1,5 @@
-import { agentTls, EtcdEndpoint } from "./etcd";
+import { volumeInUse } from "./disk";
+import { throughEndpoint, type EtcdEndpoint } from "./etcd";
 import { readIfThere } from "./files";
 import { approvedState, thisMachine } from "./machine";
 import { instanceId } from "./imds";
@@ -17,7 +18,7 @@ export async function status(): Promise<Record<string, unknown>> {
     announced(),
     etcdState(),
     readIfThere(paths.applied),
-    readIfThere(paths.volume),
+    volumeInUse(),
     readUpkeepState(),
     etcdFacts(config.address),
   ]);
@@ -26,7 +27,7 @@ export async function status(): Promise<Record<string, unknown>> {
     zone: config.zone,
     address: config.address,
     instanceId: instance,
-    volumeId: volume?.trim() ?? config.volume.id,
+    volumeId: volume ?? config.volume.id,
     agent,
     service,
     configSha256: applied?.trim(),
@@ -36,27 +37,27 @@ export async function status(): Promise<Record<string, unknown>> {
 }
 
 async function etcdFacts(address: string): Promise<Record<string, unknown>> {
-  let endpoint: EtcdEndpoint | undefined;
   try {
-    endpoint = new EtcdEndpoint(address, await agentTls(), 2000);
-    const facts = await endpoint.status();
-    const role = facts.isLearner ? "learner" : facts.leader === facts.id ? "leader" : "follower";
-    const health = await endpoint.linearizableRead().then(
-      () => (facts.errors.length === 0 ? "healthy" : facts.errors.join("; ")),
-      (error: unknown) => `no quorum: ${reasonOf(error)}`,
-    );
-    return {
-      memberId: facts.id,
-      clusterId: facts.clusterId,
-      role: facts.leader === undefined && !facts.isLearner ? "no leader" : role,
-      version: facts.version,
-      revision: Number(facts.revision),
-      dbSizeBytes: facts.dbSizeBytes,
-      health,
-    };
+    return await throughEndpoint(address, 2000, factsFrom);
   } catch (error) {
     return { health: `etcd does not answer: ${reasonOf(error)}` };
-  } finally {
-    endpoint?.close();
   }
+}
+
+async function factsFrom(endpoint: EtcdEndpoint): Promise<Record<string, unknown>> {
+  const facts = await endpoint.status();
+  const role = facts.isLearner ? "learner" : facts.leader === facts.id ? "leader" : "follower";
+  const health = await endpoint.linearizableRead().then(
+    () => (facts.errors.length === 0 ? "healthy" : facts.errors.join("; ")),
+    (error: unknown) => `no quorum: ${reasonOf(error)}`,
+  );
+  return {
+    memberId: facts.id,
+    clusterId: facts.clusterId,
+    role: facts.leader === undefined && !facts.isLearner ? "no leader" : role,
+    version: facts.version,
+    revision: Number(facts.revision),
+    dbSizeBytes: facts.dbSizeBytes,
+    health,
+  };
 }

@@ -1,4 +1,5 @@
 import { etcdStep } from "../../components/plan/etcdVersions";
+import type { NamedEntry } from "./listed";
 import type { ClusterRecord } from "./record";
 import { quorumOf } from "./transitions";
 
@@ -34,13 +35,6 @@ export interface Voice {
   readonly alarms: readonly { readonly memberId: string; readonly kind: string }[];
 }
 
-/** A member of etcd's list, by the name that its peer address has in the roster. */
-export interface Listed {
-  readonly id: string;
-  readonly name?: string;
-  readonly isLearner: boolean;
-}
-
 /** Everything that a turn depends on; gathered anew before each decision. */
 export interface TurnFacts {
   readonly member: string;
@@ -51,7 +45,7 @@ export interface TurnFacts {
   /** Generation of the data on this machine's volume. */
   readonly generation: number | undefined;
   /** etcd's member list, confirmed by a quorum, or why there is none. */
-  readonly list: readonly Listed[] | { readonly failure: string };
+  readonly list: readonly NamedEntry[] | { readonly failure: string };
   /** What everybody in the roster says, this member included, after a linearizable read; or what went wrong. */
   readonly voices: ReadonlyMap<string, Voice | { readonly failure: string }>;
   /** Asked for only when the version is to change. */
@@ -159,7 +153,7 @@ function raised({ change, voices }: TurnFacts): string | undefined {
 
 function voters(
   { record, voices, member }: TurnFacts,
-  list: readonly Listed[],
+  list: readonly NamedEntry[],
   own: ReturnType<TurnFacts["voices"]["get"]>,
 ): Turn | undefined {
   if (own === undefined || "failure" in own) {

@@ -1,13 +1,13 @@
-import { ports } from "../../components/plan/ports";
 import type { MemberConfig } from "../../components/plan/memberConfig";
-import { agentTls, EtcdEndpoint, type ClientTls, type MemberList } from "./etcd";
+import { agentTls, throughEndpoint, type ClientTls, type EtcdEndpoint } from "./etcd";
 import { clusterVersion } from "./etcdctl";
 import { readIfThere } from "./files";
+import { namedEntries } from "./listed";
 import { markerSchema } from "./marker";
 import { paths } from "./paths";
 import type { ClusterRecord } from "./record";
 import { reasonOf } from "./say";
-import type { Change, Listed, TurnFacts, Voice } from "./turn";
+import type { Change, TurnFacts, Voice } from "./turn";
 
 /** Milliseconds for one call. */
 const callMs = 3000;
@@ -54,13 +54,10 @@ async function through<T>(
   tls: ClientTls,
   ask: (endpoint: EtcdEndpoint) => Promise<T>,
 ): Promise<T | { failure: string }> {
-  const endpoint = new EtcdEndpoint(address, tls, callMs);
   try {
-    return await ask(endpoint);
+    return await throughEndpoint(address, callMs, ask, tls);
   } catch (error) {
     return { failure: reasonOf(error) };
-  } finally {
-    endpoint.close();
   }
 }
 
@@ -70,17 +67,7 @@ async function listed(
   tls: ClientTls,
 ): Promise<TurnFacts["list"]> {
   const list = await through(config.address, tls, (endpoint) => endpoint.memberList());
-  return "failure" in list ? list : named(list, record);
-}
-
-/** A member's name is empty until it has started; its peer address says whose it is. */
-function named({ members }: MemberList, { roster }: ClusterRecord): Listed[] {
-  return members.map(({ id, peerUrls, isLearner }) => {
-    const name = roster.find(({ address }) =>
-      peerUrls.includes(`https://${address}:${ports.peer}`),
-    )?.name;
-    return { id, isLearner, ...(name === undefined ? {} : { name }) };
-  });
+  return "failure" in list ? list : namedEntries(list.members, record.roster);
 }
 
 async function voice(address: string, tls: ClientTls): Promise<Voice | { failure: string }> {

@@ -8,7 +8,7 @@ import { keepBudget } from "./budgetAct";
 import { dropWork, quotaOf } from "./backupSnapshot";
 import { holdDrill } from "./drill";
 import { drillDue, drillOk, type DrillResult } from "./drillResult";
-import { agentTls, EtcdEndpoint, type ClientTls } from "./etcd";
+import { agentTls, throughEndpoint, type ClientTls } from "./etcd";
 import { approvedState, thisMachine, type Machine } from "./machine";
 import { publish } from "./metrics";
 import { reasonOf, say } from "./say";
@@ -197,16 +197,16 @@ class Run {
     if (!due || generation === undefined || own?.status === undefined || tls === undefined) {
       return;
     }
-    const etcd = new EtcdEndpoint(config.address, tls, drillAskMs);
-    try {
-      const dbBytes = own.status.dbSizeBytes;
-      const result = await holdDrill({ machine: this.#machine, config, etcd, generation, dbBytes });
-      const drill = drillInWords(result);
-      this.#did(`drill: ${drill.said}`);
-      this.#state = { ...this.#state, drill };
-    } finally {
-      etcd.close();
-    }
+    const dbBytes = own.status.dbSizeBytes;
+    const result = await throughEndpoint(
+      config.address,
+      drillAskMs,
+      (etcd) => holdDrill({ machine: this.#machine, config, etcd, generation, dbBytes }),
+      tls,
+    );
+    const drill = drillInWords(result);
+    this.#did(`drill: ${drill.said}`);
+    this.#state = { ...this.#state, drill };
   }
 
   #did(what: string): void {

@@ -5,7 +5,7 @@ import type { Backup } from "./backupKey";
 import { quotaOf } from "./backupSnapshot";
 import { newestBackup } from "./backupStore";
 import { drillKey, drillOk, parseDrillResult, type DrillResult } from "./drillResult";
-import { EtcdEndpoint, type Alarm, type ClientTls, type MemberStatus } from "./etcd";
+import { throughEndpoint, type Alarm, type ClientTls, type MemberStatus } from "./etcd";
 import { readIfThere } from "./files";
 import type { Machine } from "./machine";
 import { markerSchema, type Marker } from "./marker";
@@ -96,15 +96,15 @@ async function lookAt(
   if (tls === undefined) {
     return silent;
   }
-  const etcd = new EtcdEndpoint(address, tls, askMs);
-  try {
-    const [status, read] = await Promise.allSettled([etcd.status(), etcd.linearizableRead()]);
-    return status.status === "fulfilled"
-      ? { name, address, status: status.value, healthy: read.status === "fulfilled" }
-      : silent;
-  } finally {
-    etcd.close();
-  }
+  const [status, read] = await throughEndpoint(
+    address,
+    askMs,
+    (etcd) => Promise.allSettled([etcd.status(), etcd.linearizableRead()]),
+    tls,
+  );
+  return status.status === "fulfilled"
+    ? { name, address, status: status.value, healthy: read.status === "fulfilled" }
+    : silent;
 }
 
 async function askOwn(
@@ -116,22 +116,18 @@ async function askOwn(
   drillAsked: boolean;
   memberCount?: number;
 }> {
-  const etcd = new EtcdEndpoint(address, tls, askMs);
-  try {
-    const [alarms, drill, list] = await Promise.allSettled([
-      etcd.alarms(),
-      etcd.read(drillKey),
-      etcd.members(),
-    ]);
-    return {
-      ...(alarms.status === "fulfilled" ? { alarms: alarms.value } : {}),
-      ...(drill.status === "fulfilled" ? { drill: parseDrillResult(drill.value) } : {}),
-      drillAsked: drill.status === "fulfilled",
-      ...(list.status === "fulfilled" ? { memberCount: list.value.length } : {}),
-    };
-  } finally {
-    etcd.close();
-  }
+  const [alarms, drill, list] = await throughEndpoint(
+    address,
+    askMs,
+    (etcd) => Promise.allSettled([etcd.alarms(), etcd.read(drillKey), etcd.members()]),
+    tls,
+  );
+  return {
+    ...(alarms.status === "fulfilled" ? { alarms: alarms.value } : {}),
+    ...(drill.status === "fulfilled" ? { drill: parseDrillResult(drill.value) } : {}),
+    drillAsked: drill.status === "fulfilled",
+    ...(list.status === "fulfilled" ? { memberCount: list.value.length } : {}),
+  };
 }
 
 async function ownMarker(): Promise<Marker | undefined> {
