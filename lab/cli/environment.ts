@@ -3,11 +3,11 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { parse } from "yaml";
 import { adminCredentials, frontEndpoint, labBin, labState } from "../paths.ts";
-import { ensureEtcd, ensureNodeArchive } from "../toolchain/artifacts.ts";
+import { ensureNodeArchive } from "../toolchain/artifacts.ts";
 import { ensureEngine, repository } from "../toolchain/engine.ts";
 import { hostPath } from "../toolchain/hostPath.ts";
 import type { Log } from "../toolchain/progress.ts";
-import { labConfigFile, type LabConfig } from "./stackConfig.ts";
+import { etcdArchive, etcdVersionOf, labConfigFile, type LabConfig } from "./stackConfig.ts";
 
 /** Region of the lab when a stack's config names none. */
 export const defaultRegion = "eu-central-1";
@@ -68,11 +68,15 @@ exec ${quoted(join(engine, "pulumi"))} "$@"
   );
 }
 
+/** The text of a stack's tracked config. */
+function trackedConfig(stack: string): string {
+  const path = join(repository, `Pulumi.${stack}.yaml`);
+  return existsSync(path) ? readFileSync(path, "utf8") : "";
+}
+
 /** The region that a stack's tracked config names. */
 export function regionOf(stack: string): string {
-  const path = join(repository, `Pulumi.${stack}.yaml`);
-  if (!existsSync(path)) return defaultRegion;
-  const parsed = parse(readFileSync(path, "utf8")) as { config?: Record<string, unknown> } | null;
+  const parsed = parse(trackedConfig(stack)) as { config?: Record<string, unknown> } | null;
   const region = parsed?.config?.["aws:region"];
   return typeof region === "string" ? region : defaultRegion;
 }
@@ -120,7 +124,7 @@ async function ensureStack(
   stack: string,
   environment: Record<string, string>,
   engine: string,
-  artifacts: LabConfig["artifacts"],
+  node: LabConfig["node"],
 ): Promise<void> {
   const folder = join(labState, "stacks", stack);
   const backend = join(labState, "backend");
@@ -141,7 +145,7 @@ async function ensureStack(
     }
   }
   const { encryptionsalt } = parse(readFileSync(scratch, "utf8")) as { encryptionsalt: string };
-  const addition: LabConfig = { encryptionSalt: encryptionsalt, artifacts };
+  const addition: LabConfig = { encryptionSalt: encryptionsalt, node };
   writeFileSync(labConfigFile(stack), JSON.stringify(addition));
 }
 
@@ -157,14 +161,12 @@ export async function ensureEnvironment(stack: string, log: Log): Promise<Record
   }
   const engine = await ensureEngine(log);
   const node = await ensureNodeArchive(log);
-  const etcd = await ensureEtcd("3.6.14", log);
+  // Built here rather than at the first `pulumi`, where it would look as if that hung.
+  await etcdArchive(etcdVersionOf(trackedConfig(stack)), log);
   const environment = environmentOf(stack, engine);
   installProviders(join(labState, "pulumi-home"), engine);
   installWrapper(labBin, engine);
-  await ensureStack(stack, environment, engine, {
-    node: { path: join(node, "node.tar.gz") },
-    etcd: { path: join(etcd, "etcd.tar.gz") },
-  });
+  await ensureStack(stack, environment, engine, { path: join(node, "node.tar.gz") });
   return environment;
 }
 

@@ -1,10 +1,6 @@
 import { exportsOf, ensureEnvironment } from "./environment.ts";
+import { standardError as log } from "../toolchain/progress.ts";
 import { AlreadySaid, statusJson, statusTable } from "./status.ts";
-
-/** Progress goes to stderr, results to stdout, so that `eval "$(make -s env)"` and `make status JSON=1` stay clean. */
-const log = (line: string): void => {
-  process.stderr.write(`${line}\n`);
-};
 
 const [command = "", ...rest] = process.argv.slice(2);
 const stack = process.env["STACK"] ?? "dev";

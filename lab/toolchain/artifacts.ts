@@ -23,6 +23,14 @@ export type BuildableEtcd = EtcdVersion | keyof typeof etcdPatches;
 
 const modules: Readonly<Record<BuildableEtcd, string>> = { ...etcdModules, ...etcdPatches };
 
+/** The version of a stack that names none; the program's own default. */
+export const defaultEtcd: EtcdVersion = "3.6.14";
+
+/** Whether the lab has the sources of a version. */
+export function isBuildable(version: string): version is BuildableEtcd {
+  return Object.hasOwn(modules, version);
+}
+
 const programs = [
   ["etcd", "go.etcd.io/etcd/server/v3"],
   ["etcdctl", "go.etcd.io/etcd/etcdctl/v3"],

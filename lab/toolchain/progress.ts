@@ -1,6 +1,11 @@
 /** Says what is going on. Everything that may take over two seconds reports through one of these. */
 export type Log = (line: string) => void;
 
+/** Progress goes to stderr, results to stdout, so that `eval "$(make -s env)"` and `make status JSON=1` stay clean. */
+export const standardError: Log = (line) => {
+  process.stderr.write(`${line}\n`);
+};
+
 /** A span of time as people read it: "0.4 s", "75 s", "3 min 12 s". */
 export function duration(milliseconds: number): string {
   const seconds = milliseconds / 1000;

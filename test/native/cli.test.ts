@@ -7,7 +7,8 @@ import { after, describe, test } from "node:test";
 import { parse } from "yaml";
 import { takeLock } from "../../lab/cli/lock.ts";
 import { splitArguments } from "../../lab/cli/operator.ts";
-import { mergeConfig, optionOf } from "../../lab/cli/stackConfig.ts";
+import { etcdVersionOf, mergeConfig, optionOf } from "../../lab/cli/stackConfig.ts";
+import { repository } from "../../lab/toolchain/engine.ts";
 import { atLeast } from "../../lab/toolchain/versions.ts";
 import { duration } from "../../lab/toolchain/progress.ts";
 
@@ -37,29 +38,36 @@ describe("splitArguments", () => {
 });
 
 describe("mergeConfig", () => {
-  const addition = {
-    encryptionSalt: "v1:lab",
-    artifacts: { node: { path: "/n" }, etcd: { path: "/e" } },
-  };
+  const salt = "v1:lab";
+  const artifacts = { node: { path: "/n" }, etcd: { path: "/e" } };
   test("adds the lab's artifacts and salt, keeps everything else", () => {
-    const merged: unknown = parse(mergeConfig("config:\n  aws:region: eu-central-1\n", addition));
+    const merged: unknown = parse(
+      mergeConfig("config:\n  aws:region: eu-central-1\n", salt, artifacts),
+    );
     assert.deepEqual(merged, {
-      encryptionsalt: "v1:lab",
-      config: { "aws:region": "eu-central-1", "etcd-cluster:artifacts": addition.artifacts },
+      encryptionsalt: salt,
+      config: { "aws:region": "eu-central-1", "etcd-cluster:artifacts": artifacts },
     });
   });
   test("what the tracked file says of artifacts wins", () => {
-    const merged = parse(mergeConfig("config:\n  etcd-cluster:artifacts: {}\n", addition)) as {
-      config: unknown;
-    };
+    const merged = parse(
+      mergeConfig("config:\n  etcd-cluster:artifacts: {}\n", salt, artifacts),
+    ) as { config: unknown };
     assert.deepEqual(merged.config, { "etcd-cluster:artifacts": {} });
   });
   test("an empty file is a file without settings", () => {
-    assert.equal(
-      (parse(mergeConfig("", addition)) as { encryptionsalt: string }).encryptionsalt,
-      "v1:lab",
-    );
+    const { encryptionsalt } = parse(mergeConfig("", salt, artifacts)) as Record<string, unknown>;
+    assert.equal(encryptionsalt, salt);
   });
+});
+
+test("the lab's default etcd is the program's", () => {
+  const plan = readFileSync(join(repository, "components/plan/etcdVersions.ts"), "utf8");
+  assert.match(
+    plan,
+    new RegExp(`^export const defaultEtcdVersion = "${etcdVersionOf("")}";$`, "m"),
+  );
+  assert.equal(etcdVersionOf("config:\n  etcd-cluster:etcdVersion: 3.7.3\n"), "3.7.3");
 });
 
 describe("optionOf", () => {

@@ -110,19 +110,24 @@ describe("the config that pulumi sees", () => {
   writeFileSync(join(project, "Pulumi.yaml"), "name: etcd-cluster\n");
   writeFileSync(join(project, "Pulumi.dev.yaml"), "config:\n  etcd-cluster:size: 3\n");
   mkdirSync(dirname(labConfigFile("dev")), { recursive: true });
-  const artifacts = { node: { path: "/n" }, etcd: { path: "/e" } };
-  writeFileSync(labConfigFile("dev"), JSON.stringify({ encryptionSalt: "v1:s", artifacts }));
+  const node = { path: "/n" };
+  writeFileSync(labConfigFile("dev"), JSON.stringify({ encryptionSalt: "v1:s", node }));
+  const archives: Readonly<Record<string, string>> = { "3.6.14": "/e6", "3.7.3": "/e7" };
 
-  function seen(args: readonly string[], folder: string, stack?: string): unknown {
-    const file = refreshMergedConfig(args, folder, stack);
+  async function seen(args: readonly string[], folder: string, stack?: string): Promise<unknown> {
+    const archive = (version: string) => Promise.resolve(archives[version]);
+    const file = await refreshMergedConfig(args, folder, stack, archive);
     return file === undefined ? undefined : parse(readFileSync(file, "utf8"));
   }
   const expected = {
     encryptionsalt: "v1:s",
-    config: { "etcd-cluster:artifacts": artifacts, "etcd-cluster:size": 3 },
+    config: {
+      "etcd-cluster:artifacts": { node, etcd: { path: "/e6" } },
+      "etcd-cluster:size": 3,
+    },
   };
 
-  const cases: readonly [string, unknown, unknown][] = [
+  const cases: readonly [string, Promise<unknown>, unknown][] = [
     ["is merged for the selected stack", seen(["up"], project, "dev"), expected],
     ["is found from a folder further down", seen(["up"], join(project, "deeper"), "dev"), expected],
     ["is found with --cwd", seen(["up", "-C", project], "/", "dev"), expected],
@@ -144,14 +149,29 @@ describe("the config that pulumi sees", () => {
     ["is left alone where there is no project", seen(["version"], "/", "dev"), undefined],
   ];
   for (const [name, actual, wanted] of cases) {
-    test(name, () => {
-      assert.deepEqual(actual, wanted);
+    test(name, async () => {
+      assert.deepEqual(await actual, wanted);
     });
   }
 
-  test("an edit counts at once", () => {
+  for (const [version, etcd] of [
+    ["3.7.3", { etcd: { path: "/e7" } }],
+    ["9.9.9", {}],
+  ] as const) {
+    test(`has the archive of etcd ${version} where there is one`, async () => {
+      const other = join(scratch, `project-${version}`);
+      mkdirSync(other);
+      writeFileSync(join(other, "Pulumi.yaml"), "name: etcd-cluster\n");
+      const tracked = `config:\n  etcd-cluster:etcdVersion: ${version}\n`;
+      writeFileSync(join(other, "Pulumi.dev.yaml"), tracked);
+      const { config } = (await seen(["up"], other, "dev")) as { config: Record<string, unknown> };
+      assert.deepEqual(config["etcd-cluster:artifacts"], { node, ...etcd });
+    });
+  }
+
+  test("an edit counts at once", async () => {
     writeFileSync(join(project, "Pulumi.dev.yaml"), "config:\n  etcd-cluster:size: 5\n");
-    const now = seen(["up"], project, "dev") as typeof expected;
+    const now = (await seen(["up"], project, "dev")) as typeof expected;
     assert.equal(now.config["etcd-cluster:size"], 5);
   });
 });

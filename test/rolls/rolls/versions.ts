@@ -1,29 +1,15 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
 
-import {
-  ensureEtcd,
-  ensureNodeArchive,
-  type BuildableEtcd,
-} from "../../../lab/toolchain/artifacts.ts";
+import type { BuildableEtcd } from "../../../lab/toolchain/artifacts.ts";
 import { on } from "../../faults/harness/machine.ts";
 import { roll, step, stack } from "../harness/roll.ts";
 import type { Settings } from "../harness/stack.ts";
 import { membersChange } from "./flags.ts";
 
-const quiet = (): void => undefined;
-
-/** The settings of a stack that runs another version: the lab's archive of it in place of the release. */
-export async function versionSettings(version: BuildableEtcd): Promise<Settings> {
-  const [etcd, node] = await Promise.all([ensureEtcd(version, quiet), ensureNodeArchive(quiet)]);
-  return {
-    "etcd-cluster:etcdVersion": version,
-    "etcd-cluster:artifacts": {
-      node: { path: join(node, "node.tar.gz") },
-      etcd: { path: join(etcd, "etcd.tar.gz") },
-    },
-  };
-}
+/** The settings of a stack that runs another version. */
+export const versionSettings = (version: BuildableEtcd): Settings => ({
+  "etcd-cluster:etcdVersion": version,
+});
 
 function versionRoll(name: string, what: string, version: BuildableEtcd): void {
   roll({
@@ -51,7 +37,7 @@ export function versionRolls(): void {
   step("skip", async () => {
     const rolls = await stack();
     const before = rolls.settings;
-    rolls.set(await versionSettings("3.7.3"));
+    rolls.set(versionSettings("3.7.3"));
     const message = await rolls.refusedPreview();
     rolls.set(before);
     assert.match(
