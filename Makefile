@@ -12,7 +12,7 @@ node_modules/.package-lock.json: package-lock.json
 	@npm ci --no-audit --no-fund --loglevel=error >&2
 	@touch $@
 
-.PHONY: help up down env status verify etcdctl ssh logs backup fault recover restore test test-quick test-crash test-faults test-rolls test-security clean preflight
+.PHONY: help up down env status verify etcdctl ssh logs alarms backup replace fault recover fence restore test test-quick test-crash test-faults test-rolls test-security clean preflight
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -44,6 +44,9 @@ ssh: node_modules/.package-lock.json ## a shell on a member through the bastion:
 logs: node_modules/.package-lock.json ## a member's journal: make logs MEMBER=m1
 	@$(LAB) operator logs --member "$${MEMBER:?which one? for example MEMBER=m1}"
 
+alarms: node_modules/.package-lock.json ## the alarms, and what to do about those that are raised
+	@$(LAB) operator alarms
+
 backup: node_modules/.package-lock.json ## take a backup now, on the leader, and print its key; JSON=1 for programs
 	@$(LAB) operator backup $(if $(JSON),--json) $(if $(MEMBER),--member "$$MEMBER")
 
@@ -53,8 +56,14 @@ fault: node_modules/.package-lock.json ## break something on purpose: make fault
 recover: node_modules/.package-lock.json ## after a killed `pulumi up`: dead lock and orphans; ARGS=--apply acts
 	@$(LAB) operator recover-state
 
+fence: node_modules/.package-lock.json ## take members' machines away: make fence MEMBER=m2,m3 ARGS="--confirm NAME"; ARGS=--release gives them back
+	@$(LAB) operator fence --members "$${MEMBER:?which ones? for example MEMBER=m2,m3}"
+
 restore: node_modules/.package-lock.json ## the next generation by hand: a dry run; ARGS="--confirm NAME" acts, see docs/membership.md
 	@$(LAB) operator restore
+
+replace: node_modules/.package-lock.json ## give a member another machine, if that costs nobody the quorum: make replace MEMBER=m1
+	@$(LAB) operator replace --member "$${MEMBER:?which one? for example MEMBER=m1}"
 
 test: ## what CI runs; ends with "N passed, N failed"
 	@bash scripts/build/test.sh

@@ -10,6 +10,7 @@ import { Authorizer } from "./iam/authorize.ts";
 import { Policies } from "./iam/policies.ts";
 import type { Moto } from "./moto.ts";
 import { Records } from "./records.ts";
+import { alarmStateRules } from "./rules/alarmStates.ts";
 import { rules } from "./rules/index.ts";
 
 /** A complete front with its group engine, not yet listening. */
@@ -67,7 +68,7 @@ export function assemble(options: AssemblyOptions): Assembly {
     moto,
     credentials,
     calls,
-    rules: { ...rules, ...autoscalingRules(engine) },
+    rules: { ...rules, ...autoscalingRules(engine), ...alarmStateRules() },
     context: { records, targetHealth: options.targetHealth ?? (() => undefined) },
     authorizer,
     changed: (call) => {

@@ -3,9 +3,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { CaughtUp } from "./caughtUp";
 import { converge, type Mode, type Outcome } from "./converge";
 import { Refusal, until } from "./deadline";
+import { readIfThere } from "./files";
 import { instanceId } from "./imds";
 import { withLock } from "./lock";
 import { desiredState, thisMachine, type Desired, type Machine } from "./machine";
+import { paths } from "./paths";
 import { readRecord } from "./record";
 import { reasonOf, say } from "./say";
 import { announced, announcedInWords } from "./state";
@@ -85,6 +87,15 @@ export async function bootstrap(
     version: status.version,
     changed: outcome.changed,
   };
+}
+
+/** Lets another machine take this one's place, with the desired state that the member has now, if it is its turn. */
+export async function replace(timeoutSeconds: number): Promise<Bootstrapped> {
+  const approved = (await readIfThere(paths.approved))?.trim();
+  if (approved === undefined) {
+    throw new Error("this machine has no desired state yet; see what its agent waits for: status");
+  }
+  return bootstrap("replace", approved, timeoutSeconds);
 }
 
 /** Applies the desired state if etcd is down here. Never fails for what the member's state is: the others' turns judge that. */

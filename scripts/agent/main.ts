@@ -1,6 +1,6 @@
 import { reasonPattern, takeBackup } from "./backup";
 import { bootLoop } from "./boot";
-import { bootstrap } from "./bootstrap";
+import { bootstrap, replace } from "./bootstrap";
 import { bounded, until } from "./deadline";
 import { thisMachine } from "./machine";
 import { operatorRestore } from "./operatorRestore";
@@ -22,6 +22,7 @@ import { verifyMember } from "./verifyMember";
 const usage = `etcd-agent boot
 etcd-agent repair|converge|bootstrap --config SHA256 --timeout-seconds N
 etcd-agent verify --timeout-seconds N
+etcd-agent replace --timeout-seconds N
 etcd-agent resize --members m1=ADDRESS=VOLUME,... --timeout-seconds N
 etcd-agent restore [--copy NAME] [--fenced m2,m3] [--timeout-seconds N] [--confirm CLUSTER]
 etcd-agent status
@@ -103,6 +104,10 @@ async function command(name: string | undefined, args: readonly string[]): Promi
     case "verify": {
       const limit = Number(options(args, { "timeout-seconds": seconds })["timeout-seconds"]);
       return bounded(limit + graceSeconds, "verify", verifyMember(limit));
+    }
+    case "replace": {
+      const limit = Number(options(args, { "timeout-seconds": seconds })["timeout-seconds"]);
+      return bounded(limit + graceSeconds, "replace", replace(limit));
     }
     case "resize": {
       const wish = options(args, { members, "timeout-seconds": seconds });

@@ -3,7 +3,7 @@ import { agentProgram } from "./lib/machine.ts";
 import { main, options } from "./lib/main.ts";
 import { explain, remoteCommand, Way, type RemoteOutcome } from "./lib/ssh.ts";
 import { readStack, type Member } from "./lib/stack.ts";
-import { bytes, table } from "./lib/table.ts";
+import { ago, bytes, table } from "./lib/table.ts";
 
 const usage = `status.ts [--json]
 The members, one row each: where they are, what etcd says there, and what a machine waits for that is not a member yet.`;
@@ -96,12 +96,6 @@ function read(outcome: RemoteOutcome): Facts | string {
   } catch {
     return "the agent printed what cannot be read";
   }
-}
-
-/** A time in the past as people say it. */
-function ago(time: number, now: number): string {
-  const minutes = Math.max(0, Math.round((now - time) / 60_000));
-  return minutes < 120 ? `${minutes} min ago` : `${Math.round(minutes / 60)} h ago`;
 }
 
 /** The newest of what members know: each has looked at another time. */

@@ -1,4 +1,8 @@
-import { AutoScalingClient, DescribeAutoScalingGroupsCommand } from "@aws-sdk/client-auto-scaling";
+import {
+  AutoScalingClient,
+  DescribeAutoScalingGroupsCommand,
+  type AutoScalingGroup,
+} from "@aws-sdk/client-auto-scaling";
 import { DescribeInstancesCommand, DescribeVolumesCommand, EC2Client } from "@aws-sdk/client-ec2";
 import { clusterTag } from "./inventory.ts";
 import type { Member } from "./stack.ts";
@@ -32,15 +36,24 @@ export function judgeFencing(facts: FencingFacts): string | undefined {
   return volume === undefined ? undefined : `${volume.id} is still attached to ${volume.to}`;
 }
 
-/** Asks AWS, and judges. */
-export async function fencingProblem(member: Member): Promise<string | undefined> {
+/** The member's group, and the cluster that its tag names; or what is wrong with it. */
+export async function groupOf({
+  groupName,
+}: Member): Promise<{ group: AutoScalingGroup; cluster: string } | string> {
   const groups = await new AutoScalingClient({}).send(
-    new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [member.groupName] }),
+    new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [groupName] }),
   );
   const group = groups.AutoScalingGroups?.[0];
-  if (group === undefined) return `there is no group ${member.groupName}`;
+  if (group === undefined) return `there is no group ${groupName}`;
   const cluster = group.Tags?.find(({ Key }) => Key === clusterTag)?.Value;
-  if (cluster === undefined) return `its group bears no tag ${clusterTag}`;
+  return cluster === undefined ? `its group bears no tag ${clusterTag}` : { group, cluster };
+}
+
+/** Asks AWS, and judges. */
+export async function fencingProblem(member: Member): Promise<string | undefined> {
+  const found = await groupOf(member);
+  if (typeof found === "string") return found;
+  const { group, cluster } = found;
   const Filters = [
     { Name: `tag:${clusterTag}`, Values: [cluster] },
     { Name: `tag:${memberTag}`, Values: [member.name] },

@@ -26,3 +26,9 @@ export function bytes(count: number): string {
   }
   return `${value < 10 ? value.toFixed(1) : value.toFixed(0)} ${units[unit] ?? ""}`;
 }
+
+/** A time in the past as people say it. */
+export function ago(time: number, now: number): string {
+  const minutes = Math.max(0, Math.round((now - time) / 60_000));
+  return minutes < 120 ? `${minutes} min ago` : `${Math.round(minutes / 60)} h ago`;
+}

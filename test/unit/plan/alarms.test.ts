@@ -9,7 +9,7 @@ import { dashboard } from "../../../components/plan/dashboard";
 import { resolveOptions } from "../../../components/plan/options";
 import { prometheusRules } from "../../../components/plan/prometheusRules";
 import { metricData, type MetricFacts } from "../../../scripts/agent/metrics";
-import { judge, Recorded, stateAt } from "../../support/cloudWatch";
+import { judge, Recorded, stateAt } from "../../../lab/front/alarmStates";
 import { expectGolden } from "../../support/golden";
 
 /** Every alarm over what the agent's own code publishes: it begins for its cause, when it is meant to, and is quiet in health. */

@@ -1,12 +1,47 @@
-import type { MetricDatum } from "@aws-sdk/client-cloudwatch";
-
-import type { AlarmMetric, CloudWatchAlarm } from "../../components/plan/cloudWatchAlarms";
-
 /**
- * CloudWatch's rules for alarms, over recorded data points: the emulation only remembers them. From the user guide, "Using CloudWatch
+ * CloudWatch's rules for alarms, over recorded data points: moto only remembers both. From the user guide, "Using CloudWatch
  * alarms": with periods of a minute and more an alarm is evaluated every minute, over windows that end then; of the evaluation range, which
  * is longer than the evaluation periods, the most recent real points are taken, and missing ones are filled in only for what lacks.
  */
+
+/** One metric of an alarm. */
+export interface WatchedMetric {
+  readonly metricName: string;
+  readonly dimensions: Readonly<Record<string, string>>;
+  readonly stat: string;
+  /** Seconds. */
+  readonly period: number;
+}
+
+/** What decides about an alarm's state: either a metric, or queries. */
+export interface WatchedAlarm {
+  readonly name: string;
+  readonly comparisonOperator: string;
+  readonly threshold: number;
+  readonly evaluationPeriods: number;
+  readonly datapointsToAlarm: number;
+  readonly treatMissingData: string;
+  readonly metricName?: string;
+  readonly dimensions?: Readonly<Record<string, string>>;
+  readonly statistic?: string;
+  readonly period?: number;
+  readonly metricQueries?: readonly {
+    readonly id: string;
+    readonly expression?: string;
+    readonly returnData: boolean;
+    readonly metric?: WatchedMetric;
+  }[];
+}
+
+/** A data point, as PutMetricData takes it. */
+export interface Datum {
+  readonly MetricName?: string | undefined;
+  readonly Dimensions?:
+    | readonly { readonly Name?: string | undefined; readonly Value?: string | undefined }[]
+    | undefined;
+  readonly Timestamp?: Date | undefined;
+  readonly Value?: number | undefined;
+}
 
 /** States of an alarm that takes missing data for bad: it always knows one of the two. */
 export type State = "OK" | "ALARM";
@@ -28,27 +63,35 @@ function seriesKey(name: string, dimensions: Readonly<Record<string, string>>): 
 /** Everything that was published. A series is known by its name and exactly its dimensions. */
 export class Recorded {
   private readonly series = new Map<string, Point[]>();
+  private readonly keepSeconds: number;
+
+  /** @param keepSeconds how much older than a series' newest point another may be; more than alarms look back */
+  constructor(keepSeconds = Infinity) {
+    this.keepSeconds = keepSeconds;
+  }
 
   /** Adds the data of a call. */
-  add(data: readonly MetricDatum[]): void {
+  add(data: readonly Datum[]): void {
     for (const { MetricName, Dimensions, Timestamp, Value } of data) {
       const dimensions = Object.fromEntries(
         (Dimensions ?? []).map((each) => [each.Name ?? "", each.Value ?? ""]),
       );
       const key = seriesKey(MetricName ?? "", dimensions);
       const points = this.series.get(key) ?? [];
-      points.push({ at: (Timestamp?.getTime() ?? 0) / 1000, value: Value ?? NaN });
+      const at = (Timestamp?.getTime() ?? 0) / 1000;
+      points.push({ at, value: Value ?? NaN });
+      while ((points[0]?.at ?? at) < at - this.keepSeconds) points.shift();
       this.series.set(key, points);
     }
   }
 
   /** Whether there is a series for this at all. */
-  knows({ metricName, dimensions }: AlarmMetric): boolean {
+  knows({ metricName, dimensions }: WatchedMetric): boolean {
     return this.series.has(seriesKey(metricName, dimensions));
   }
 
   /** A metric's values, newest period first; undefined where nothing was published. */
-  periods(metric: AlarmMetric, now: number, count: number): (number | undefined)[] {
+  periods(metric: WatchedMetric, now: number, count: number): (number | undefined)[] {
     const points = this.series.get(seriesKey(metric.metricName, metric.dimensions)) ?? [];
     return Array.from({ length: count }, (_, at) => {
       const end = now - at * metric.period;
@@ -94,12 +137,12 @@ function calculate(expression: string, of: (id: string) => Series): Series {
   );
 }
 
-function valuesOf(alarm: CloudWatchAlarm, recorded: Recorded, now: number): Series {
+function valuesOf(alarm: WatchedAlarm, recorded: Recorded, now: number): Series {
   const count = alarm.evaluationPeriods + furtherPeriods;
   const { metricQueries: queries } = alarm;
   if (queries === undefined) {
-    const { namespace = "", metricName = "", dimensions = {}, period = 0 } = alarm;
-    const metric = { namespace, metricName, dimensions, period, stat: alarm.statistic ?? "" };
+    const { metricName = "", dimensions = {}, period = 0 } = alarm;
+    const metric = { metricName, dimensions, period, stat: alarm.statistic ?? "" };
     return recorded.periods(metric, now, count);
   }
   const [result, ...more] = queries.filter(({ returnData }) => returnData);
@@ -134,9 +177,9 @@ export function judge(
 }
 
 /** An alarm's state at a moment, in seconds. */
-export function stateAt(alarm: CloudWatchAlarm, recorded: Recorded, now: number): State {
+export function stateAt(alarm: WatchedAlarm, recorded: Recorded, now: number): State {
   const breaches = comparisons[alarm.comparisonOperator];
-  if (breaches === undefined || (alarm.treatMissingData as string) !== "breaching") {
+  if (breaches === undefined || alarm.treatMissingData !== "breaching") {
     throw new Error(`${alarm.name}: ${alarm.comparisonOperator}, ${alarm.treatMissingData}`);
   }
   const values = valuesOf(alarm, recorded, now).map((value) =>
