@@ -12,7 +12,7 @@ node_modules/.package-lock.json: package-lock.json
 	@npm ci --no-audit --no-fund --loglevel=error >&2
 	@touch $@
 
-.PHONY: help up down env status verify etcdctl ssh logs alarms backup replace fault recover fence restore test test-quick test-crash test-faults test-rolls test-security clean preflight
+.PHONY: help up down env status verify etcdctl ssh logs alarms backup replace fault recover fence restore test test-quick test-crash test-faults test-rolls test-runbooks test-security clean preflight
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -79,6 +79,9 @@ test-faults: ## every fault under a writer that checks all it was promised; FAUL
 
 test-rolls: ## every change of a running cluster under load; ROLL=<name>[,<name>] runs some
 	@bash scripts/build/test.sh rolls
+
+test-runbooks: ## docs/operations.md's commands, every block, in the page's order, on one cluster
+	@bash scripts/build/test.sh runbooks
 
 test-security: ## machines, network and every recorded AWS call against the controls; UPDATE_GOLDEN=1 notes new kinds of calls
 	@bash scripts/build/test.sh security

@@ -82,11 +82,13 @@ async function stepsOf(selection: string | undefined): Promise<Step[]> {
       return labSteps("test/faults");
     case "rolls":
       return labSteps("test/rolls");
+    case "runbooks":
+      return labSteps("test/runbooks");
     case "security":
       return labSteps("test/security");
     default:
       throw new Error(
-        `there are no "${selection}" tests; there are quick, crash, faults, rolls and security`,
+        `there are no "${selection}" tests; there are quick, crash, faults, rolls, runbooks and security`,
       );
   }
 }

@@ -3,15 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { make, run, source } from "./support.ts";
+import { make, run, shellBlocks, source } from "./support.ts";
 
-/**
- * The README's shell blocks (those marked `sh`), in their order, in one shell, as a reader would paste
- * them. Blocks marked `console` are for an AWS account and are not run.
- */
-function shellBlocks(markdown: string): string[] {
-  return [...markdown.matchAll(/^```sh\n(.*?)^```$/gms)].map((match) => match[1] ?? "");
-}
+/** The README's shell blocks, in one shell, as a reader would paste them. */
 
 before(async () => {
   await make("down");

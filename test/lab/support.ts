@@ -190,3 +190,10 @@ export function privateKeyPieces(exportedWithSecrets: string): string[] {
 export function source(path: string): string {
   return readFileSync(join(repository, path), "utf8");
 }
+
+/**
+ * The shell blocks of a page, those marked `sh`, in their order. Blocks marked `console` are for an AWS account and are not run.
+ */
+export function shellBlocks(markdown: string): string[] {
+  return [...markdown.matchAll(/^```sh\n(.*?)^```$/gms)].map((match) => match[1] ?? "");
+}
