@@ -156,7 +156,7 @@ async function untilItsTurn(
     patience ??= performance.now() + 1000 * Math.min(patienceSeconds, left());
     if (performance.now() >= patience) {
       throw new Refusal(
-        `${machine.member}: refused, nothing was changed: it waited for ${outcome.needs}`,
+        `${machine.member}: refused, nothing was changed: it waited for ${outcome.needs}. Remedy: see who is not well and why (\`make status\`), bring that back, and run \`pulumi up\` again; it goes on here`,
       );
     }
     await sleep(1000);

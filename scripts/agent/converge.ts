@@ -65,11 +65,12 @@ export async function converge(machine: Machine, desired: Desired, mode: Mode): 
     return { kind: "runs" };
   }
   const before = await applied();
+  const approved = (await readIfThere(paths.approved))?.trim() ?? "";
   const replaced = mode === "replace" ? "it was asked for" : await whyToLeave(desired.config);
-  if (before === desired.sha256 && replaced === undefined) {
+  // Not when something else was approved meanwhile and left half-way: then the way back is a change as well.
+  if (before === desired.sha256 && approved === desired.sha256 && replaced === undefined) {
     return { kind: "done", changed: false };
   }
-  const approved = (await readIfThere(paths.approved))?.trim() ?? "";
   if (before === undefined && approved === desired.sha256) {
     // This machine has never started etcd: its agent is on the way there.
     throw new Error(`${machine.member}: the agent applies it: ${await announcedInWords()}`);
@@ -128,6 +129,7 @@ export function changeOf(
     version: { from: old.artifacts.etcd.version, to: desired.artifacts.etcd.version },
     moreQuota: quota(desired) > quota(old),
     grows: desired.volume.sizeGiB > old.volume.sizeGiB,
+    certificates: canonicalJson(old.certificates) !== canonicalJson(desired.certificates),
   };
 }
 

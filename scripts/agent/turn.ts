@@ -4,11 +4,12 @@ import type { ClusterRecord } from "./record";
 import { quorumOf } from "./transitions";
 
 /**
- * A member's turn: whether it may change now. One member after another is brought to its desired state; a turn takes one of them out
- * of the quorum for a moment, so everybody else has to be well. What a change does not take out of the quorum has no turn.
+ * A member's turn: whether it may change now. One member after another is brought to its desired state, and only while everybody is
+ * well, whatever it changes: most changes take the member out of the quorum for a moment, and what goes wrong with the others is not to
+ * meet another change. Two exceptions, because they may be the repair: a member that is down, and certificates.
  */
 
-/** What the desired state changes that takes the member out of the quorum, and what it may repair. */
+/** What the desired state changes, and what it may repair. */
 export interface Change {
   /** etcd is restarted on this machine. */
   readonly restart: boolean;
@@ -20,6 +21,8 @@ export interface Change {
   readonly moreQuota: boolean;
   /** The volume is larger than the state in use says; stops nothing. */
   readonly grows: boolean;
+  /** The member's certificates are others. */
+  readonly certificates: boolean;
 }
 
 /** What a member's own endpoint says. */
@@ -90,10 +93,15 @@ export function turn(facts: TurnFacts): Turn {
       skipped(change.version.from, change) ?? downAlone(facts) ?? { kind: "apply", outage: false }
     );
   }
-  if (!change.restart && change.machine === undefined) {
+  if (!stops(change) && change.certificates) {
+    // Where certificates have ended, nobody is well, and nobody can be asked: only others end that.
     return { kind: "apply", outage: false };
   }
   return recordIsOpen(facts) ?? everybodyIsWell(facts) ?? versionMayFollow(facts) ?? apply(facts);
+}
+
+function stops({ restart, machine }: Change): boolean {
+  return restart || machine !== undefined;
 }
 
 function recordIsOpen({ record, generation, member }: TurnFacts): Turn | undefined {
@@ -261,7 +269,7 @@ function apply({ record, cluster, change }: TurnFacts): Turn {
   const first = cluster === undefined ? undefined : firstStep(cluster, change.version.to);
   return {
     kind: "apply",
-    outage: record.roster.length === 1,
+    outage: record.roster.length === 1 && stops(change),
     ...(first === undefined ? {} : { first }),
   };
 }

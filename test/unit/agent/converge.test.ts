@@ -40,6 +40,7 @@ describe("what a change means", () => {
     version: { from: "3.6.14", to: "3.6.14" },
     moreQuota: false,
     grows: false,
+    certificates: false,
   };
   const { etcd } = old.artifacts;
   const quota = (gib: number) => ({
@@ -48,11 +49,12 @@ describe("what a change means", () => {
 
   test("another agent, runtime, certificate or volume size restarts nothing", () => {
     const artifacts = { node: { sha256: "1".repeat(64) }, agent: { sha256: "2".repeat(64) }, etcd };
-    const certificates = { ...old.certificates, server: old.certificates.peer };
+    const certificates = { ...old.certificates, server: `${old.certificates.server}\n` };
     const volume = { ...old.volume, sizeGiB: old.volume.sizeGiB + 1 };
     expect(changeOf(old, { ...old, artifacts, certificates, volume }, undefined)).toEqual({
       ...none,
       grows: true,
+      certificates: true,
     });
   });
 

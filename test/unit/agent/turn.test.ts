@@ -54,6 +54,7 @@ const change: Change = {
   version: { from: "3.6.14", to: "3.6.14" },
   moreQuota: false,
   grows: false,
+  certificates: false,
 };
 
 /** Everybody is well, and m1 is to restart. */
@@ -85,6 +86,25 @@ const words = (decision: Turn): string =>
     : decision.kind === "wait"
       ? `wait: ${decision.needs}`
       : decision.kind;
+
+test.each<[string, Partial<Change>]>([
+  ["another agent", {}],
+  ["a larger volume", { grows: true }],
+])("%s stops nothing, and waits for everybody to be well all the same", (_, over) => {
+  const quiet = { ...change, restart: false, ...over };
+  const sick = voicesWith("m3", { failure: "refused" });
+  const alarmed = voicesWith("m2", { alarms: [{ memberId: "a3", kind: "Corrupt" }] });
+  const learner = names.map((name) => ({ id: idOf(name), name, isLearner: name === "m3" }));
+  expect(turn(facts({ change: quiet })).kind).toBe("apply");
+  expect(words(turn(facts({ change: quiet, voices: sick })))).toMatch(/^wait: m3, which is not/);
+  expect(words(turn(facts({ change: quiet, voices: alarmed })))).toMatch(/^refuse: the alarm CORR/);
+  expect(words(turn(facts({ change: quiet, list: learner })))).toMatch(/^wait: m3, a learner/);
+  const alone = { voices: new Map([["m1", { ...voiceOf("m1"), leader: "a1" }]]) };
+  expect(turn(facts({ ...alone, change: quiet }, ["m1"]))).toEqual({
+    kind: "apply",
+    outage: false,
+  });
+});
 
 test("all are well: it is its turn", () => {
   expect(turn(facts())).toEqual({ kind: "apply", outage: false });
@@ -178,8 +198,17 @@ describe("what is no turn", () => {
     record: { ...recordOf(names), phase: "rollCall" },
   };
 
-  test("nothing restarts: nobody else matters", () => {
-    expect(turn(facts({ ...broken, change: { ...change, restart: false } })).kind).toBe("apply");
+  const certificates = { ...change, restart: false, certificates: true };
+
+  test("certificates alone: nobody else matters", () => {
+    expect(turn(facts({ ...broken, change: certificates })).kind).toBe("apply");
+  });
+
+  test.each<[string, Partial<Change>]>([
+    ["with another setting, version or root", { restart: true }],
+    ["with another machine", { machine: "image" }],
+  ])("certificates %s are a change like any other", (_, over) => {
+    expect(turn(facts({ ...broken, change: { ...certificates, ...over } })).kind).toBe("refuse");
   });
 
   test("another machine is a restart", () => {

@@ -251,14 +251,27 @@ describe("commands", () => {
       const before =
         index === 0 ? [] : [`etcd-${String(memberNames[index - 1])}-bootstrap`, "etcd-resize"];
       expect(commandsBefore(member, "converge")).toEqual([...before, ...repairs].sort());
-      expect(commandsBefore(member, "back")).toEqual([`etcd-${member}-converge`]);
-      expect(commandsBefore(member, "bootstrap")).toEqual([`etcd-${member}-back`]);
+      const repair = `etcd-${member}-repair`;
+      expect(commandsBefore(member, "back")).toEqual([`etcd-${member}-converge`, repair]);
+      expect(commandsBefore(member, "bootstrap")).toEqual([`etcd-${member}-back`, repair]);
       // The resize too: of one member there is no bootstrap after it.
       expect(commandsBefore(member, "verify")).toEqual([
-        ...memberNames.map((each) => `etcd-${each}-bootstrap`),
+        ...memberNames.flatMap((each) => [`etcd-${each}-bootstrap`, `etcd-${each}-repair`]),
         "etcd-resize",
       ]);
     });
+  });
+
+  test("a turn follows every attempt, not only another desired state: one that stopped half-way may be taken back", () => {
+    const attempts = memberNames.map((member) => `etcd-${member}-repair-id`);
+    for (const member of memberNames) {
+      for (const step of ["converge", "back", "bootstrap"]) {
+        const { triggers } = commandOf(member, step).inputs;
+        expect(triggers).toContain(`etcd-${member}-repair-id`);
+      }
+      const { triggers } = commandOf(member, "verify").inputs;
+      expect(triggers).toEqual(expect.arrayContaining(attempts));
+    }
   });
 
   test("resize runs on the member that never leaves, after its bootstrap, for exactly these members", async () => {
@@ -325,7 +338,8 @@ describe("commands", () => {
         expect(commandOf(member, step).inputs["create"]).toMatch(
           `sudo -n /usr/local/bin/etcd-agent ${step} --config ${sha256} --timeout-seconds `,
         );
-        expect(commandOf(member, step).inputs["triggers"]).toEqual([sha256]);
+        const attempt = step === "repair" ? [] : [`etcd-${member}-repair-id`];
+        expect(commandOf(member, step).inputs["triggers"]).toEqual([sha256, ...attempt]);
       }
     }
     for (const each of cluster.all("command:remote:Command")) {
