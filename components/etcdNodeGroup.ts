@@ -63,6 +63,9 @@ const dials = 60;
  *    has, it does nothing;
  * 6. for all at once: `verify`.
  *
+ * Everybody's turn follows everybody's `repair` by its id, not by the desired state alone. A run that stopped half-way has left turns that
+ * are still as they were before it, in Pulumi's state; taking the change back would find nothing to do for them, and leave what was begun.
+ *
  * A command that refuses fails, and the members after it are not touched. No command waits for a later one's machine: all machines are
  * there, and form the cluster by themselves, before the first turn. New members' machines boot and wait for resize to let them in. What
  * belongs to members that left is deleted by the engine after everything else in the same run, and not at all when anything before failed.
@@ -107,28 +110,33 @@ export class EtcdNodeGroup extends pulumi.ComponentResource {
         { parent: this },
       ),
     }));
-    const repairs = machines.map(({ identity, machine }) => {
+    const repaired = machines.map(({ identity, machine }) => {
       const wait = this.wait("wait", identity, machine, args.ssh, [machine]);
-      return this.bring("repair", identity, machine, args.ssh, [wait]);
+      const repair = this.bring("repair", identity, machine, args.ssh, [wait]);
+      return { identity, machine, repair };
     });
+    const repairs = repaired.map(({ repair }) => repair);
     const bootstraps: command.remote.Command[] = [];
     const resizes: command.remote.Command[] = [];
-    for (const { identity, machine } of machines) {
+    for (const { identity, machine, repair } of repaired) {
       // All repairs: a turn is refused while another member is down. The one before: members change one at a time.
       const after = [...repairs, ...resizes, ...bootstraps.slice(-1)];
-      const turn = this.bring("converge", identity, machine, args.ssh, after);
-      const back = this.wait("back", identity, machine, args.ssh, [turn]);
-      const made = this.bring("bootstrap", identity, machine, args.ssh, [back]);
+      const turn = this.bring("converge", identity, machine, args.ssh, after, repair);
+      const back = this.wait("back", identity, machine, args.ssh, [turn], repair);
+      const made = this.bring("bootstrap", identity, machine, args.ssh, [back], repair);
       bootstraps.push(made);
       if (resizes.length === 0) {
         resizes.push(this.resize(identity, present, args.ssh, [...repairs, made]));
       }
     }
     this.inService = [...resizes, ...bootstraps];
-    const desired = pulumi.all(machines.map(({ machine }) => machine.configSha256));
+    const attempts = pulumi.all([
+      ...machines.map(({ machine }) => machine.configSha256),
+      ...repairs.map(({ id }) => id),
+    ]);
     this.members = pulumi.all(machines.map(({ identity, machine }) => summary(identity, machine)));
     this.health = pulumi.all(
-      this.identities.map((identity) => this.verify(identity, desired, args.ssh, this.inService)),
+      this.identities.map((identity) => this.verify(identity, attempts, args.ssh, this.inService)),
     );
     this.registerOutputs({ members: this.members, health: this.health });
   }
@@ -152,6 +160,7 @@ export class EtcdNodeGroup extends pulumi.ComponentResource {
     machine: MemberMachine,
     ssh: SshWay,
     after: pulumi.Resource[],
+    attempt?: command.remote.Command,
   ): command.remote.Command {
     return new command.remote.Command(
       `${this.base}-${identity.member}-${what}`,
@@ -166,7 +175,7 @@ export class EtcdNodeGroup extends pulumi.ComponentResource {
           }),
         ),
         addPreviousOutputInEnv: false,
-        triggers: [machine.groupName, machine.configSha256],
+        triggers: [machine.groupName, machine.configSha256, ...idOf(attempt)],
       },
       { parent: this, dependsOn: after },
     );
@@ -178,6 +187,7 @@ export class EtcdNodeGroup extends pulumi.ComponentResource {
     machine: MemberMachine,
     ssh: SshWay,
     after: pulumi.Resource[],
+    attempt?: command.remote.Command,
   ): command.remote.Command {
     return new command.remote.Command(
       `${this.base}-${identity.member}-${how}`,
@@ -185,7 +195,7 @@ export class EtcdNodeGroup extends pulumi.ComponentResource {
         connection: memberConnection(identity, ssh),
         create: machine.configSha256.apply((sha256) => bring(how, sha256)),
         addPreviousOutputInEnv: false,
-        triggers: [machine.configSha256],
+        triggers: [machine.configSha256, ...idOf(attempt)],
       },
       { parent: this, dependsOn: after },
     );
@@ -211,7 +221,7 @@ export class EtcdNodeGroup extends pulumi.ComponentResource {
 
   private verify(
     identity: MemberIdentity,
-    desired: pulumi.Output<string[]>,
+    attempts: pulumi.Output<string[]>,
     ssh: SshWay,
     after: readonly pulumi.Resource[],
   ): pulumi.Output<MemberHealth> {
@@ -222,12 +232,17 @@ export class EtcdNodeGroup extends pulumi.ComponentResource {
         create: verify(timeouts.verifySeconds),
         addPreviousOutputInEnv: false,
         // Whatever changes at one member is proven at all.
-        triggers: desired,
+        triggers: attempts,
       },
       { parent: this, dependsOn: [...after] },
     );
     return run.stdout.apply((stdout) => parseHealth(identity.member, stdout));
   }
+}
+
+/** As a trigger: another one whenever the command ran again. */
+function idOf(attempt: command.remote.Command | undefined): pulumi.Output<string>[] {
+  return attempt === undefined ? [] : [attempt.id];
 }
 
 function place(identity: MemberIdentity): pulumi.Output<FirstMember> {
