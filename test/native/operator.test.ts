@@ -10,6 +10,7 @@ import { explain, remoteCommand, sshConfig, Way } from "../../scripts/operator/l
 import { stackSchema, type Stack } from "../../scripts/operator/lib/stack.ts";
 import { outputsFromState } from "../../scripts/operator/lib/stateOutputs.ts";
 import { bytes, table } from "../../scripts/operator/lib/table.ts";
+import { chosenMembers } from "../../scripts/operator/fence.ts";
 import { readBackup } from "../../scripts/operator/backup.ts";
 import { rowOf, statusTable } from "../../scripts/operator/status.ts";
 import { disagreement, verdict } from "../../scripts/operator/verify.ts";
@@ -405,4 +406,13 @@ test("a table's columns line up, and sizes are readable", () => {
     "5.0 MiB",
     "3.0 GiB",
   ]);
+});
+
+test("members to fence are named one by one, each once; without a name nobody is meant", () => {
+  const names = (text: string) => chosenMembers(stack, text).map(({ name }) => name);
+  assert.deepEqual(names("m2,m1,m2"), ["m2", "m1"]);
+  assert.throws(() => chosenMembers(stack, undefined), /--members is missing/);
+  for (const text of ["", "m9", "m2,", "all"]) {
+    assert.throws(() => names(text), /there is no member/);
+  }
 });

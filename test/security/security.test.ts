@@ -5,9 +5,9 @@ import { after, before, test } from "node:test";
 import { destroyVolumes } from "../../lab/cli/fault/actions.ts";
 import { labMachines, machineOf, type Member } from "../../lab/cli/fault/members.ts";
 import { accountId, runFolder } from "../../lab/paths.ts";
-import { Cluster, type TestStack } from "../faults/harness/cluster.ts";
+import { Cluster, writeConfig, type TestStack } from "../faults/harness/cluster.ts";
 import { backUp } from "../faults/harness/machine.ts";
-import { inside, repository, waitFor } from "../lab/support.ts";
+import { inside, must, repository, waitFor } from "../lab/support.ts";
 import { machineControls } from "#security/controls/machine";
 import { machineQuestions, readFacts } from "#security/controls/machineFacts";
 import { resourceControls } from "#security/controls/resources";
@@ -183,6 +183,23 @@ test("backups, their drill and their expiry", async () => {
   await waitFor("a backup to be marked for expiry", 240, () =>
     Promise.resolve(called("s3:PutObjectTagging") ? true : undefined),
   );
+});
+
+test("a change of what members are to be, and a machine that another one takes the place of", async () => {
+  const backup = { everyMinutes: 1, keepLast: 3 };
+  writeConfig(stack, { ...stack.settings, "etcd-cluster:backup": backup });
+  await must("pulumi", ["up", "--yes", "--skip-preview", "--color", "never"], {
+    env: lab.environment,
+    timeoutSeconds: 900,
+  });
+  const { followers } = await lab.roles();
+  const [follower] = followers;
+  assert.ok(follower);
+  await must("node", ["scripts/operator/replace.ts", "--member", follower.name], {
+    env: lab.environment,
+    timeoutSeconds: 400,
+  });
+  await lab.reload();
 });
 
 test("a volume that is lost, and all of them", async () => {

@@ -36,16 +36,7 @@ const documents = renderedDocuments();
 
 /** Parts of the policies that no recorded call needs, and why they are there. */
 const unneeded: Readonly<Record<RoleKind, readonly { parts: RegExp; because: string }[]>> = {
-  member: [
-    {
-      parts: /^(AttachOwnVolume|AttachToOwnMachine): ec2:DetachVolume$|^EndOwnMachine: /,
-      because: "a machine that is replaced lets go of its volume and ends",
-    },
-    {
-      parts: /^MoveOwnApprovedPointer: /,
-      because: "a member that is converged moves it",
-    },
-  ],
+  member: [],
   bastion: [],
 };
 
