@@ -28,7 +28,8 @@ export interface FencingFacts {
 
 /** Why the member may still be alive; undefined when it is not. */
 export function judgeFencing(facts: FencingFacts): string | undefined {
-  if (facts.wanted !== 0) return `its group is to have ${facts.wanted} machine; set that to 0 (make fence)`;
+  if (facts.wanted !== 0)
+    return `its group is to have ${facts.wanted} machine; set that to 0 (make fence)`;
   if (facts.machines.length > 0) return `its group still has ${facts.machines.join(", ")}`;
   const alive = facts.instances.find(({ state }) => state !== "terminated");
   if (alive !== undefined) return `${alive.id} is ${alive.state}, not terminated`;
