@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { agentProgram } from "./lib/machine.ts";
 import { main, options, UsageError } from "./lib/main.ts";
@@ -44,6 +45,19 @@ export function verdict(member: string, outcome: RemoteOutcome): Verdict {
   }
 }
 
+/** Runs a member's verify, which waits for its member by itself; a machine that does not let us in yet is waited for here. */
+async function ask(way: Way, member: string, seconds: number): Promise<Verdict> {
+  const end = performance.now() + seconds * 1000;
+  for (;;) {
+    const left = Math.max(1, Math.ceil((end - performance.now()) / 1000));
+    const argv = [agentProgram, "verify", "--timeout-seconds", String(left)];
+    const command = remoteCommand(argv, { root: true });
+    const outcome = await way.run(member, command, left + graceSeconds);
+    if (outcome.code !== sshFailed || performance.now() >= end) return verdict(member, outcome);
+    await sleep(1000);
+  }
+}
+
 /** What only all verdicts together show. */
 export function disagreement(verdicts: readonly Verdict[]): string | undefined {
   const ids = new Set(
@@ -67,13 +81,8 @@ async function verify(): Promise<number> {
   }
   const stack = await readStack();
   const way = new Way(stack);
-  const command = remoteCommand([agentProgram, "verify", "--timeout-seconds", seconds], {
-    root: true,
-  });
   const verdicts = await Promise.all(
-    stack.members.map(async ({ name }) =>
-      verdict(name, await way.run(name, command, Number(seconds) + graceSeconds)),
-    ),
+    stack.members.map(({ name }) => ask(way, name, Number(seconds))),
   );
   const good = verdicts.flatMap((each) => ("verified" in each ? [each.verified] : []));
   if (good.length > 0) {
