@@ -1,4 +1,4 @@
-import { endOfLines, useLab } from "./harness/line.ts";
+import { faults } from "./harness/line.ts";
 import { damageLines } from "./lines/damage.ts";
 import { everythingLines } from "./lines/everything.ts";
 import { formationLines } from "./lines/formation.ts";
@@ -18,7 +18,6 @@ import { volumeLines } from "./lines/volumes.ts";
  * Every fault under a writer that remembers what it was promised, in one lab: each line begins and ends with a healthy cluster. The
  * order is that of what they take away: processes, machines, disks, everything.
  */
-useLab();
 menu();
 processLines();
 machineLines();
@@ -33,4 +32,4 @@ rollCallLines();
 uploadLines();
 resizeLines();
 formationLines();
-endOfLines();
+faults.run();

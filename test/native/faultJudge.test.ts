@@ -3,12 +3,12 @@ import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { isWanted } from "../faults/harness/line.ts";
 import { resultTable } from "../faults/harness/results.ts";
 import type { Stored } from "../faults/writer/endpoint.ts";
 import { judge, redundant, resumption } from "../faults/writer/judge.ts";
 import type { Acknowledged, Health, Line, Unknown } from "../faults/writer/lines.ts";
 import { Tail } from "../faults/writer/tail.ts";
+import { chosen } from "../lab/suite.ts";
 
 /** The judge of the fault tests is what every figure of theirs rests on: each rule of it sees its violation here. */
 
@@ -169,12 +169,16 @@ test("a journal that grows is read line by line, also when a line is cut off", (
   }
 });
 
-test("FAULT= names a line or the family of its first words", () => {
-  assert.equal(isWanted("process-leader", "process"), true);
-  assert.equal(isWanted("process-leader", "process-leader"), true);
-  assert.equal(isWanted("process-leader", "proc"), false);
-  assert.equal(isWanted("process-leader", "zone,process"), true);
-  assert.equal(isWanted("process-leader", ""), true);
+test("a filter's words are cases, or the first words of cases; a word that is neither is an error", () => {
+  const names = ["process-leader", "process-all", "grow", "grow-killed", "zone"];
+  assert.deepEqual(chosen(names, ""), names);
+  assert.deepEqual(chosen(names, "process"), ["process-leader", "process-all"]);
+  assert.deepEqual(chosen(names, "zone,process-all"), ["process-all", "zone"]);
+  assert.deepEqual(chosen(names, "grow"), ["grow"]);
+  assert.throws(
+    () => chosen(names, "zone,proc"),
+    /there is no proc; there are process-leader, pro/,
+  );
 });
 
 test("the table at the end has a row per fault", () => {
@@ -195,7 +199,7 @@ test("the table at the end has a row per fault", () => {
     resultTable([result]),
     [
       "fault  acknowledged  lost  only on destroyed  writes resumed  full redundancy",
-      "zone           1200     0                  0           1.3 s              - s",
+      "zone   1200          0     0                  1.3 s           -",
     ].join("\n"),
   );
 });

@@ -69,7 +69,7 @@ test("the same resource with another operation is not what was meant", () => {
 function look(at: number, up: string, term: number, voters = "m1 m2 m3"): Voters {
   return {
     ...{ kind: "voters", since: at - 1, at, learners: [], leader: "m1", term, why: "m9: gone" },
-    ...{ voters: voters.split(" "), up: up.split(" ") },
+    ...{ voters: voters.split(" "), up: up.split(" "), late: [] },
   };
 }
 
@@ -119,6 +119,20 @@ test("a look that nobody answered says nothing of terms, and that all are down",
   const silent = { ...look(120, "m1", 0), up: [] };
   const { leaderChanges, mostDown } = figuresOf([look(110, "m1 m2 m3", 4), silent], 100);
   assert.deepEqual({ leaderChanges, mostDown }, { leaderChanges: 0, mostDown: 3 });
+});
+
+test("who is late is not down when a write is confirmed meanwhile that needed them; who refuses is", () => {
+  const slow: Voters = { ...look(200, "m9", 2), since: 100, up: [], late: ["m2", "m3"] };
+  const write = acknowledged(150);
+  assert.equal(figuresOf([slow], 0).mostDown, 3);
+  assert.equal(figuresOf([slow, write], 0).mostDown, 1);
+  assert.deepEqual(tooFewUp([slow, write], 0, 1), []);
+  assert.equal(tooFewUp([slow], 0, 1).length, 1);
+  // Confirmed before the look began, or all refused, or a quorum answered: it proves nothing of the others.
+  assert.equal(figuresOf([slow, acknowledged(100)], 0).mostDown, 3);
+  assert.equal(figuresOf([{ ...slow, late: [] }, write], 0).mostDown, 3);
+  const two: Voters = { ...slow, up: ["m1", "m2"], late: ["m3"] };
+  assert.equal(figuresOf([two, write], 0).mostDown, 1);
 });
 
 test("looks with too few voters up are told, whatever the size is at that moment", () => {

@@ -1,13 +1,16 @@
-import { endOfRolls, useLab } from "./harness/roll.ts";
+import { rolls } from "./harness/roll.ts";
 import { flagRolls } from "./rolls/flags.ts";
+import { interruptedRolls } from "./rolls/interrupted.ts";
 import { machineRolls } from "./rolls/machines.ts";
+import { refusedRolls } from "./rolls/refused.ts";
 import { sizeRolls } from "./rolls/size.ts";
 import { versionRolls } from "./rolls/versions.ts";
 
 /** Every change of a running cluster under a load that is promised to notice nothing, in one lab. */
-useLab();
 flagRolls();
+refusedRolls();
 machineRolls();
 versionRolls();
+interruptedRolls();
 sizeRolls();
-endOfRolls();
+rolls.run();

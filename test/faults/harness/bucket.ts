@@ -15,6 +15,7 @@ const recordSchema = z.looseObject({
   generation: z.number(),
   epoch: z.number(),
   phase: z.string(),
+  roster: z.array(z.looseObject({ name: z.string() })),
 });
 
 /** The cluster record as the tests see it. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { after, test, type TestContext } from "node:test";
+import type { TestContext } from "node:test";
+import { Suite } from "../../lab/suite.ts";
 import { waitFor } from "../../lab/support.ts";
 import { now } from "../writer/clock.ts";
 import { judge, redundant, resumption, type Verdict } from "../writer/judge.ts";
@@ -7,7 +8,8 @@ import type { Health } from "../writer/lines.ts";
 import type { WriterProcess } from "../writer/process.ts";
 import { Cluster } from "./cluster.ts";
 import { journals } from "./machine.ts";
-import { keepResult, resultTable, type Result } from "./results.ts";
+import { assertWhole } from "./whole.ts";
+import { keptFaults, resultTable, type Result } from "./results.ts";
 
 /** What a fault did, told by the line that made it. */
 export interface Made {
@@ -59,65 +61,19 @@ export interface Outcome {
   readonly result: Result;
 }
 
-const wanted = process.env["FAULT"] ?? "";
-
-/** Whether FAULT= means a line: its name, or the words that it begins with; several of them with commas. */
-export function isWanted(name: string, filter: string = wanted): boolean {
-  return (
-    filter === "" || filter.split(",").some((each) => name === each || name.startsWith(`${each}-`))
-  );
-}
-
-const results: Result[] = [];
-let shared: Promise<Cluster> | undefined;
-let registered = 0;
-const names: string[] = [];
-
-/** The one lab of this run, brought up by the first line that needs it. */
-export function cluster(): Promise<Cluster> {
-  shared ??= Cluster.up();
-  return shared;
-}
-
-/** Shows the figures after the last line, and takes the lab down. To be called once, before any line. */
-export function useLab(): void {
-  after(async () => {
-    if (results.length > 0) process.stdout.write(`\n${resultTable(results)}\n\n`);
-    if (shared !== undefined) await Cluster.down();
-  });
-}
-
-/** Registers something that needs the lab without a fault under the writer. */
-export function step(name: string, work: (context: TestContext) => Promise<void>): void {
-  names.push(name);
-  if (!isWanted(name)) return;
-  registered += 1;
-  test(name, work);
-}
-
-/** To be called after all lines: a FAULT= that names none of them is a failure that lists them. */
-export function endOfLines(): void {
-  if (registered > 0) return;
-  test(`FAULT=${wanted}`, () => {
-    assert.fail(`there is no such fault; there are ${names.join(", ")}`);
-  });
-}
-
-/** The place of a line among all. */
-export function orderOf(name: string): number {
-  return names.indexOf(name);
-}
-
-/** Takes figures into the table at the end and into the kept results. */
-export function keepFigures(result: Result): void {
-  results.push(result);
-  keepResult(result);
-}
+/** All lines, in one lab. */
+export const faults = new Suite<Cluster, Result>({
+  variable: "FAULT",
+  up: () => Cluster.up(),
+  down: () => Cluster.down(),
+  table: resultTable,
+  kept: keptFaults,
+});
 
 /** Registers a line: the writer writes, the fault happens, everything comes back, everything is counted. */
 export function line(definition: Line): void {
-  step(definition.name, async (context) => {
-    const lab = await cluster();
+  faults.step(definition.name, async (context) => {
+    const lab = await faults.lab();
     const reason = await definition.unless?.(lab);
     if (reason !== undefined) {
       context.skip(reason);
@@ -198,7 +154,7 @@ async function runLine(
   const { resumedMs, silenceMs } = resumption(lines, made.at);
   const result: Result = {
     line: definition.name,
-    order: orderOf(definition.name),
+    order: faults.orderOf(definition.name),
     what: definition.what,
     then: definition.then,
     acknowledged: verdict.acknowledged,
@@ -210,14 +166,16 @@ async function runLine(
     redundantSeconds: (back.at - made.at) / 1000,
     notes,
   };
-  results.push(result);
+  faults.measured(result);
   context.diagnostic(JSON.stringify({ ...result, notes }));
   context.diagnostic(wayBack(lines, made.at));
-  assertWhole(verdict, content.clusterIds, definition.clusters ?? 1);
+  assertWhole(verdict, definition.clusters ?? 1);
+  const ids = Object.values(content.clusterIds);
+  assert.equal(new Set(ids).size, 1, JSON.stringify(content.clusterIds));
   await definition.check?.(stage, { made, verdict, before: start, back, result });
   await lab.verify();
   // Only what held is a figure.
-  keepResult(result);
+  faults.keep(result);
 }
 
 /** The writer goes on for a while in the cluster that has come back. */
@@ -228,33 +186,4 @@ async function resumed(writer: WriterProcess, backAt: number): Promise<void> {
       .filter((each) => each.kind === "ack" && each.sentAt > backAt).length;
     return Promise.resolve(after >= 200 ? true : undefined);
   });
-}
-
-/** What holds for every fault. */
-function assertWhole(
-  verdict: Verdict,
-  clusterIds: Readonly<Record<string, string>>,
-  clusters: number,
-): void {
-  const { lost, duplicates, mismatches, wrongRevisions, strangers, violations } = verdict;
-  assert.deepEqual(
-    {
-      lost: lost.slice(0, 20).map(({ key, revision }) => `${key} at ${revision}`),
-      duplicates: duplicates.slice(0, 20),
-      mismatches: mismatches.slice(0, 20),
-      wrongRevisions: wrongRevisions.slice(0, 20),
-      strangers: strangers.slice(0, 20),
-      violations: violations.slice(0, 20),
-    },
-    {
-      lost: [],
-      duplicates: [],
-      mismatches: [],
-      wrongRevisions: [],
-      strangers: [],
-      violations: [],
-    },
-  );
-  assert.equal(new Set(Object.values(clusterIds)).size, 1, JSON.stringify(clusterIds));
-  assert.equal(verdict.clusterIds.length, clusters, verdict.clusterIds.join(", "));
 }

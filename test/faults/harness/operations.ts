@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { repository } from "../../lab/support.ts";
-import { readResults, type Result } from "./results.ts";
+import { keptFaults, type Result } from "./results.ts";
 
 /**
  * Puts the figures of the last runs into docs/operations.md, between two marks: `node test/faults/harness/operations.ts`. What was
@@ -59,7 +59,7 @@ export function withTable(text: string, table: string): string {
 if (import.meta.main) {
   const text = withTable(
     readFileSync(page, "utf8"),
-    operationsTable(Object.values(readResults()).sort((one, other) => one.order - other.order)),
+    operationsTable(Object.values(keptFaults.read()).sort((one, other) => one.order - other.order)),
   );
   writeFileSync(page, text);
 }

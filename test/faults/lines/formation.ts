@@ -6,7 +6,7 @@ import { must, run, waitFor } from "../../lab/support.ts";
 import type { Cluster } from "../harness/cluster.ts";
 import { aroundEach, Deaths } from "../harness/deaths.ts";
 import { dieAt, hasDied } from "../harness/machine.ts";
-import { cluster, keepFigures, orderOf, step } from "../harness/line.ts";
+import { faults } from "../harness/line.ts";
 import { now } from "../writer/clock.ts";
 import { judge, redundant } from "../writer/judge.ts";
 
@@ -155,8 +155,8 @@ function formation(
   what: string,
   disturb: (done: Promise<unknown>) => Promise<Record<string, string | number>>,
 ): void {
-  step(name, async (context) => {
-    const old = await cluster();
+  faults.step(name, async (context) => {
+    const old = await faults.lab();
     await must("pulumi", ["destroy", "--yes", "--skip-preview"], {
       env: old.environment,
       timeoutSeconds: 180,
@@ -200,9 +200,9 @@ async function oneCluster(
     const record = await lab.bucketView().record();
     assert.deepEqual([record.generation, record.phase], [1, "open"]);
     await lab.verify();
-    keepFigures({
+    const result = {
       line: name,
-      order: orderOf(name),
+      order: faults.orderOf(name),
       what: `first formation: ${what}`,
       then: "one cluster id, one generation",
       acknowledged: verdict.acknowledged,
@@ -213,7 +213,9 @@ async function oneCluster(
       silenceSeconds: 0,
       redundantSeconds: null,
       notes,
-    });
+    };
+    faults.measured(result);
+    faults.keep(result);
   } finally {
     await writer.end();
   }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { kinds } from "../../../lab/cli/fault/kinds.ts";
 import { make, waitFor } from "../../lab/support.ts";
-import { cluster, step } from "../harness/line.ts";
+import { faults } from "../harness/line.ts";
 
 /** Variables of a `make fault`, and what it must say of what it did. */
 const tries: readonly (readonly [Record<string, string>, RegExp])[] = [
@@ -16,8 +16,8 @@ const tries: readonly (readonly [Record<string, string>, RegExp])[] = [
 
 /** `make fault` as a person types it: each kind that is over at once says what it did, what to expect, and how to watch. */
 export function menu(): void {
-  step("menu", async () => {
-    const lab = await cluster();
+  faults.step("menu", async () => {
+    const lab = await faults.lab();
     const fault = (variables: Record<string, string>) =>
       make("fault", { STACK: "faults", ...variables }, 60);
     const list = await fault({});

@@ -85,6 +85,8 @@ export interface Voters {
   readonly voters: readonly string[];
   /** Those of them that answered. */
   readonly up: readonly string[];
+  /** Those that did not, and did not refuse either: down, or slow, as everything is on a busy host. */
+  readonly late: readonly string[];
   readonly learners: readonly string[];
   readonly leader: string | undefined;
   /** Raft's term: it rises by one with every leader. 0 when nobody answered. */

@@ -56,6 +56,9 @@ export class VoterWatch {
     await this.#listFrom(answered);
     const voters = this.#list.filter(({ isLearner }) => !isLearner);
     const up = voters.filter(({ id }) => answered.some((status) => status.id === id));
+    const tardy = answers.flatMap(([address, said]) =>
+      typeof said === "string" && isLate(said) ? [address] : [],
+    );
     const term = Math.max(0, ...answered.map((status) => status.term));
     const leader = answered.find((status) => status.term === term && status.leader === status.id);
     const gone = [...this.#endpoints.keys()].filter(
@@ -67,6 +70,10 @@ export class VoterWatch {
       at: now(),
       voters: voters.map(nameOf).sort(),
       up: up.map(nameOf).sort(),
+      late: voters
+        .filter(({ address }) => address !== undefined && tardy.includes(address))
+        .map(nameOf)
+        .sort(),
       learners: this.#list
         .filter(({ isLearner }) => isLearner)
         .map(nameOf)
@@ -108,9 +115,13 @@ async function statusOf(endpoint: Endpoint): Promise<Status> {
   try {
     return await endpoint.status();
   } catch (error) {
-    if (!/DEADLINE_EXCEEDED/.test(reasonOf(error))) throw error;
+    if (!isLate(reasonOf(error))) throw error;
     return endpoint.status();
   }
+}
+
+function isLate(reason: string): boolean {
+  return reason.includes("DEADLINE_EXCEEDED");
 }
 
 /** Whoever has not started yet has no name in the list. */

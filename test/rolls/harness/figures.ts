@@ -28,6 +28,7 @@ export function figuresOf(lines: readonly Line[], from: number): Figures {
     retrying: each.filter(({ client }) => client === "retrying").length,
     once: each.filter(({ client }) => client === "once").length,
   });
+  const down = downIn(lines);
   const retried = served.filter(({ client }) => client === "retrying");
   const acknowledged = since
     .filter((line) => line.kind === "ack")
@@ -40,7 +41,7 @@ export function figuresOf(lines: readonly Line[], from: number): Figures {
     slowestMs: highest(retried.map(({ at, sentAt }) => at - sentAt)),
     writeGapMs: highest(acknowledged.map((at, index) => at - (acknowledged[index - 1] ?? from))),
     leaderChanges: termsPassed(looks),
-    mostDown: highest(looks.map(({ voters, up }) => voters.length - up.length)),
+    mostDown: highest(looks.map((look) => down(look).length)),
     looks: looks.length,
   };
 }
@@ -57,11 +58,27 @@ function highest(numbers: readonly number[]): number {
   return numbers.reduce((one, other) => Math.max(one, other), 0);
 }
 
+/**
+ * Who was down in a look: who did not answer. But where fewer than a quorum answered, and a write was confirmed within that very look,
+ * some of those that were merely late were up: a busy host answers nobody in time. They are not counted then; who refused is.
+ */
+function downIn(lines: readonly Line[]): (look: Voters) => string[] {
+  const acknowledged = lines.filter((line) => line.kind === "ack");
+  return ({ since, at, voters, up, late }) => {
+    const silent = voters.filter((name) => !up.includes(name));
+    const disproved =
+      up.length * 2 <= voters.length &&
+      acknowledged.some((write) => write.sentAt >= since && write.at <= at);
+    return disproved ? silent.filter((name) => !late.includes(name)) : silent;
+  };
+}
+
 /** Looks in which more voters were down than allowed, in words. */
 export function tooFewUp(lines: readonly Line[], from: number, allowed: number): string[] {
+  const down = downIn(lines);
   return lines
     .filter((line) => line.kind === "voters")
-    .filter(({ at, voters, up }) => at >= from && voters.length - up.length > allowed)
+    .filter((look) => look.at >= from && down(look).length > allowed)
     .map(
       ({ at, voters, up, why }) =>
         `+${((at - from) / 1000).toFixed(1)} s: ${up.join(" ")} of ${voters.join(" ")} (${why})`,

@@ -30,13 +30,15 @@ export interface UpEnding {
   readonly code: number | null;
   readonly output: string;
   readonly seconds: number;
+  /** All that the engine began and ended. */
+  readonly steps: readonly EngineStep[];
 }
 
 /** A `pulumi up` that runs. */
 export class PulumiUp {
   readonly #folder = mkdtempSync(join(tmpdir(), "etcd-roll-"));
   readonly #child: ChildProcess;
-  readonly #ended: Promise<UpEnding>;
+  readonly #ended: Promise<Omit<UpEnding, "steps">>;
   #output = "";
   #running = true;
 
@@ -120,7 +122,7 @@ export class PulumiUp {
 
   /** Waits for its end. */
   async end(): Promise<UpEnding> {
-    const ending = await this.#ended;
+    const ending = { ...(await this.#ended), steps: this.steps() };
     rmSync(this.#folder, { recursive: true, force: true });
     return ending;
   }

@@ -1,6 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { repository } from "../../lab/support.ts";
+import { table } from "../../../scripts/operator/lib/table.ts";
 import type { Figures } from "./figures.ts";
 
 /** What one roll did, as measured. */
@@ -14,24 +12,6 @@ export interface RollResult extends Figures {
   readonly lost: number;
   /** What else the roll measured. */
   readonly notes: Readonly<Record<string, string | number>>;
-}
-
-/** Where the last run's figures are kept; not tracked. */
-const resultsFile = join(repository, "coverage", "rolls.json");
-
-/** Keeps a roll's figures; those of other rolls stay. */
-export function keepRoll(result: RollResult): void {
-  let all: Record<string, RollResult> = {};
-  try {
-    all = JSON.parse(readFileSync(resultsFile, "utf8")) as Record<string, RollResult>;
-  } catch {
-    // None are kept yet.
-  }
-  mkdirSync(dirname(resultsFile), { recursive: true });
-  writeFileSync(
-    resultsFile,
-    `${JSON.stringify({ ...all, [result.roll]: result }, undefined, 2)}\n`,
-  );
 }
 
 const columns: readonly (readonly [string, (result: RollResult) => string])[] = [
@@ -50,14 +30,8 @@ const columns: readonly (readonly [string, (result: RollResult) => string])[] = 
 
 /** A table for the end of a run. */
 export function rollTable(results: readonly RollResult[]): string {
-  const rows = [
+  return table(
     columns.map(([title]) => title),
-    ...results.map((result) => columns.map(([, show]) => show(result))),
-  ];
-  const widths = columns.map((_, column) =>
-    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
+    results.map((result) => columns.map(([, show]) => show(result))),
   );
-  return rows
-    .map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  "))
-    .join("\n");
 }

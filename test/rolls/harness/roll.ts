@@ -1,14 +1,17 @@
 import assert from "node:assert/strict";
-import { after, test, type TestContext } from "node:test";
+import type { TestContext } from "node:test";
 import { journals } from "../../faults/harness/machine.ts";
+import { assertWhole } from "../../faults/harness/whole.ts";
 import { now } from "../../faults/writer/clock.ts";
 import { judge } from "../../faults/writer/judge.ts";
 import type { Voters } from "../../faults/writer/lines.ts";
 import type { WriterProcess } from "../../faults/writer/process.ts";
+import { Kept } from "../../lab/kept.ts";
+import { Suite } from "../../lab/suite.ts";
 import { waitFor } from "../../lab/support.ts";
 import { figuresOf, tooFewUp } from "./figures.ts";
 import { assertMeant, type Meant } from "./preview.ts";
-import { keepRoll, rollTable, type RollResult } from "./results.ts";
+import { rollTable, type RollResult } from "./results.ts";
 import { RollStack, type Settings } from "./stack.ts";
 
 /** What a roll works with. */
@@ -51,55 +54,25 @@ const load = { retrying: 4, once: 2, changing: true } as const;
 /** etcd's own default, which the program leaves as it is; milliseconds. */
 export const electionTimeoutMs = 1000;
 
-const wanted = process.env["ROLL"] ?? "";
-const names: string[] = [];
-const results: RollResult[] = [];
-let registered = 0;
-let shared: Promise<RollStack> | undefined;
-
-/** The one lab of this run, brought up by the first roll that needs it. */
-export function stack(): Promise<RollStack> {
-  shared ??= RollStack.up();
-  return shared;
-}
-
-/** Shows the figures after the last roll, and takes the lab down. To be called once, before any roll. */
-export function useLab(): void {
-  after(async () => {
-    if (results.length > 0) process.stdout.write(`\n${rollTable(results)}\n\n`);
-    if (shared !== undefined) await RollStack.down();
-  });
-}
-
-/** Registers something that needs the lab without the load. */
-export function step(name: string, work: (context: TestContext) => Promise<void>): void {
-  names.push(name);
-  if (wanted !== "" && !wanted.split(",").includes(name)) return;
-  registered += 1;
-  test(name, work);
-}
-
-/** To be called after all rolls: a ROLL= that names none of them is a failure that lists them. */
-export function endOfRolls(): void {
-  if (registered > 0) return;
-  test(`ROLL=${wanted}`, () => {
-    assert.fail(`there is no such roll; there are ${names.join(", ")}`);
-  });
-}
+/** All rolls, in one lab. */
+export const rolls = new Suite<RollStack, RollResult>({
+  variable: "ROLL",
+  up: () => RollStack.up(),
+  down: () => RollStack.down(),
+  table: rollTable,
+  kept: new Kept("rolls", (result) => result.roll),
+});
 
 /** Registers a roll. */
 export function roll(definition: Roll): void {
-  step(definition.name, async (context) => {
-    const rolls = await stack();
-    if (definition.given !== undefined && !rolls.has(definition.given)) {
-      rolls.set(definition.given);
-      await rolls.apply();
-    }
-    const { cluster } = rolls;
+  rolls.step(definition.name, async (context) => {
+    const stack = await rolls.lab();
+    await bringTo(stack, definition.given);
+    const { cluster } = stack;
     const prefix = `rolls/${definition.name}/${Date.now()}/`;
     const writer = await cluster.writer(prefix, 0, load);
     try {
-      await runRoll(definition, rolls, writer, context);
+      await runRoll(definition, stack, writer, context);
     } catch (error) {
       context.diagnostic(lastLooks(writer));
       context.diagnostic(await cluster.statusText().catch(() => ""));
@@ -110,6 +83,22 @@ export function roll(definition: Roll): void {
       await cluster.heal();
     }
   });
+}
+
+async function bringTo(stack: RollStack, given: Roll["given"]): Promise<void> {
+  if (given === undefined || stack.has(given)) return;
+  stack.set(given);
+  await stack.apply();
+}
+
+/** Waits until a look that began at this moment or later says that all members are well. */
+export async function untilAllWell({ stack, load: writer }: Stage): Promise<void> {
+  const from = now();
+  await waitFor("members that are all well", 180, () =>
+    Promise.resolve(
+      wellLook(writer, stack.cluster.declared.length, from) === undefined ? undefined : true,
+    ),
+  );
 }
 
 /** The latest look at the voters, if one says that all of so many are well. */
@@ -132,20 +121,20 @@ function served(writer: WriterProcess, from: number): number {
 
 async function runRoll(
   definition: Roll,
-  rolls: RollStack,
+  stack: RollStack,
   writer: WriterProcess,
   context: TestContext,
 ): Promise<void> {
   const notes: Record<string, string | number> = {};
   const stage: Stage = {
-    stack: rolls,
+    stack,
     load: writer,
     context,
     note: (name, value) => {
       notes[name] = value;
     },
   };
-  const before = rolls.cluster.declared.length;
+  const before = stack.cluster.declared.length;
   await waitFor("a healthy cluster under load", 120, () =>
     Promise.resolve(
       wellLook(writer, before) !== undefined && served(writer, 0) >= 500 ? true : undefined,
@@ -153,12 +142,12 @@ async function runRoll(
   );
   const from = now();
   await definition.prepare?.(stage);
-  rolls.set(
+  stack.set(
     typeof definition.change === "function" ? await definition.change(stage) : definition.change,
   );
-  assertMeant(await rolls.preview(), definition.preview);
+  assertMeant(await stack.preview(), definition.preview);
   const started = now();
-  await (definition.act?.(stage) ?? rolls.apply());
+  await (definition.act?.(stage) ?? stack.apply());
   const ended = now();
   const size = definition.members ?? before;
   await waitFor(`${size} healthy members that serve`, 120, () =>
@@ -183,21 +172,18 @@ async function runRoll(
     ...figures,
     notes,
   };
-  results.push(result);
+  rolls.measured(result);
   context.diagnostic(JSON.stringify(result));
-  const { lost, duplicates, mismatches, wrongRevisions, strangers, violations } = verdict;
-  const wrong = { lost, duplicates, mismatches, wrongRevisions, strangers, violations };
-  for (const [kind, cases] of Object.entries(wrong)) assert.deepEqual(cases.slice(0, 20), [], kind);
-  assert.equal(verdict.clusterIds.length, 1, verdict.clusterIds.join(", "));
+  assertWhole(verdict, 1);
   const failures = lines.filter((line) => line.kind === "failed" && line.client === "retrying");
   assert.deepEqual(failures.slice(0, 20), [], "requests that failed in spite of retries");
   assert.deepEqual(tooFewUp(lines, from, definition.down ?? 1).slice(0, 20), [], "voters up");
   const allowed = definition.leaderChanges ?? 2;
   assert.ok(figures.leaderChanges <= allowed, `the leader changed ${figures.leaderChanges} times`);
-  assert.deepEqual(await rolls.preview(), [], "a preview after the roll");
+  assert.deepEqual(await stack.preview(), [], "a preview after the roll");
   await definition.check?.(stage, result);
-  await rolls.cluster.verify();
-  keepRoll(result);
+  await stack.cluster.verify();
+  rolls.keep(result);
 }
 
 /** How the voters were, whenever that changed: for the message of a failure. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { killMachines, stopEtcd } from "../../../lab/cli/fault/actions.ts";
+import type { SeenRecord } from "../../faults/harness/bucket.ts";
 import { memberNow } from "../../faults/harness/machine.ts";
 import type { Voters } from "../../faults/writer/lines.ts";
 import { waitFor } from "../../lab/support.ts";
@@ -40,12 +41,9 @@ async function oneAtATime(stage: Stage): Promise<void> {
   const jumps = sizes.filter((size, index) => Math.abs(size - (sizes[index - 1] ?? size)) > 1);
   assert.deepEqual(jumps, [], `voters: ${sizes.filter((size, i) => size !== sizes[i - 1]).join()}`);
   assert.ok(looks(stage).every(({ learners }) => learners.length <= 1));
-  const { roster, phase } = (await stage.stack.cluster.bucketView().record()) as {
-    roster?: { name: string }[];
-    phase: string;
-  };
+  const { roster, phase } = await stage.stack.cluster.bucketView().record();
   const declared = stage.stack.cluster.declared.map(({ name }) => name);
-  assert.deepEqual(roster?.map(({ name }) => name).sort(), declared);
+  assert.deepEqual(roster.map(({ name }) => name).sort(), declared);
   assert.equal(phase, "open");
   const backups = await stage.stack.cluster.bucketView().backups();
   assert.ok(backups.length > 0, "no backup was taken");
@@ -81,7 +79,7 @@ async function machines({ stack }: Stage): Promise<Record<string, string | undef
 /** Shrinking is refused while a member that stays does not answer, and nothing of those that would go is touched. */
 async function refusedWhileSick(stage: Stage): Promise<void> {
   const { stack } = stage;
-  const before = { machines: await machines(stage), record: await recordText(stage) };
+  const before = { machines: await machines(stage), record: await record(stage) };
   const { followers } = await stack.cluster.roles();
   const sick = followers.find(({ name }) => name === "m2" || name === "m3");
   assert.ok(sick);
@@ -91,14 +89,14 @@ async function refusedWhileSick(stage: Stage): Promise<void> {
   } finally {
     goOn();
   }
-  assert.deepEqual({ machines: await machines(stage), record: await recordText(stage) }, before);
+  assert.deepEqual({ machines: await machines(stage), record: await record(stage) }, before);
 }
 
 /** A machine that is replaced afterwards boots into the smaller cluster, and brings nobody back. */
 async function replacedAfterwards(stage: Stage): Promise<void> {
   await oneAtATime(stage);
   const { cluster } = stage.stack;
-  const before = await recordText(stage);
+  const before = await members(stage);
   const doomed = await memberNow(cluster, "m3");
   const [old] = await killMachines([doomed]);
   await waitFor("another machine that is well", 180, async () => {
@@ -107,13 +105,16 @@ async function replacedAfterwards(stage: Stage): Promise<void> {
     await cluster.verify();
     return true;
   });
-  const names = (text: string) =>
-    (JSON.parse(text) as { roster: { name: string }[] }).roster.map(({ name }) => name);
-  assert.deepEqual(names(await recordText(stage)), names(before));
+  assert.deepEqual(await members(stage), before);
 }
 
-function recordText({ stack }: Stage): Promise<string> {
-  return stack.cluster.bucketView().text("control/cluster.json");
+function record({ stack }: Stage): Promise<SeenRecord> {
+  return stack.cluster.bucketView().record();
+}
+
+/** Names of those who count. */
+async function members(stage: Stage): Promise<string[]> {
+  return (await record(stage)).roster.map(({ name }) => name);
 }
 
 /** Between the sizes, one go each; those that are killed come back to where they began. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 
 import type { BuildableEtcd } from "../../../lab/toolchain/artifacts.ts";
 import { on } from "../../faults/harness/machine.ts";
-import { roll, step, stack } from "../harness/roll.ts";
+import { roll, rolls, type Roll } from "../harness/roll.ts";
 import type { Settings } from "../harness/stack.ts";
 import { membersChange } from "./flags.ts";
 
@@ -11,35 +11,40 @@ export const versionSettings = (version: BuildableEtcd): Settings => ({
   "etcd-cluster:etcdVersion": version,
 });
 
-function versionRoll(name: string, what: string, version: BuildableEtcd): void {
-  roll({
-    name,
-    what,
+/** Another version of etcd on every machine. */
+export function versionChange(
+  version: BuildableEtcd,
+): Pick<Roll, "change" | "preview"> & Required<Pick<Roll, "check">> {
+  return {
     change: () => versionSettings(version),
     preview: [
       ...membersChange(3),
       { op: "replace", resource: /^aws:s3\/\S+ etcd-backup-artifact-etcd$/, count: 1 },
     ],
-    check: async ({ stack: rolls, note }) => {
-      for (const member of await rolls.cluster.members()) {
+    check: async ({ stack, note }) => {
+      for (const member of await stack.cluster.members()) {
         const { stdout } = await on(member, ["/opt/etcd-cluster/etcd/current/etcd", "--version"]);
         assert.match(stdout, new RegExp(`^etcd Version: ${version.replaceAll(".", "\\.")}$`, "m"));
       }
       note("etcd", version);
     },
-  });
+  };
+}
+
+function versionRoll(name: string, what: string, version: BuildableEtcd): void {
+  roll({ ...versionChange(version), name, what });
 }
 
 /** A patch; then down to the oldest minor, up to the newest and back, each one step from where the one before has left the cluster. */
 export function versionRolls(): void {
   versionRoll("patch", "a newer patch of the same minor", "3.6.16");
   versionRoll("down-3.5", "back to the minor before: etcd is told first", "3.5.35");
-  step("skip", async () => {
-    const rolls = await stack();
-    const before = rolls.settings;
-    rolls.set(versionSettings("3.7.3"));
-    const message = await rolls.refusedPreview();
-    rolls.set(before);
+  rolls.step("skip", async () => {
+    const stack = await rolls.lab();
+    const before = stack.settings;
+    stack.set(versionSettings("3.7.3"));
+    const message = await stack.refusedPreview();
+    stack.set(before);
     assert.match(
       message,
       /etcd changes its minor one at a time, and this is an upgrade from 3\.5\.35/,
