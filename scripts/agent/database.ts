@@ -88,6 +88,17 @@ function checkSeconds(bytes: number): number {
 }
 
 /**
+ * Throws unless the program is what it is to be. One that is for another processor, or that lies in pieces, is handed to a shell, which
+ * ends with all kinds of codes.
+ */
+async function mustRun(program: string): Promise<void> {
+  const { stdout, stderr } = await run(program, ["version"]);
+  if (!/^etcdutl version: \d/.test(stdout)) {
+    throw new Error(`${program} cannot be run: ${(stderr || stdout).trim().slice(0, 200)}`);
+  }
+}
+
+/**
  * Whether a database is whole: bbolt's own check of all pages and a walk over all keys and values, which is what
  * `etcdutl snapshot status` does before it prints. Reads the whole file. A flipped byte inside a value is not found: bbolt has no
  * checksum there.
@@ -96,17 +107,17 @@ function checkSeconds(bytes: number): number {
  * a slow disk does not use any.
  *
  * @returns undefined, or the reason why not
+ * @throws when the program cannot be run, which says nothing of the file
  */
 export async function checkDatabase(file: string, etcdFolder: string): Promise<string | undefined> {
   const seconds = checkSeconds((await stat(file)).size);
   const timeoutSeconds = 60 + 5 * seconds;
+  const program = join(etcdFolder, "etcdutl");
+  await mustRun(program);
   const start = performance.now();
   const status = await run(
     "prlimit",
-    [
-      ...[`--cpu=${seconds}`, "--", join(etcdFolder, "etcdutl")],
-      ...["snapshot", "status", file, "-w", "json"],
-    ],
+    [...[`--cpu=${seconds}`, "--", program], ...["snapshot", "status", file, "-w", "json"]],
     { timeoutSeconds },
   );
   if (status.code === 0) {

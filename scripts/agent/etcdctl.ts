@@ -1,13 +1,17 @@
+import type { IncomingMessage } from "node:http";
+import { get } from "node:https";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 
 import { z } from "zod";
 
 import { ports } from "../../components/plan/ports";
+import { agentTls } from "./etcd";
 import { paths } from "./paths";
 import { must } from "./run";
 import type { ClusterVersion, FirstStep } from "./turn";
 
-/** What only etcd's own tool, or its metrics, say: versions of the cluster; and going down to an older minor. */
+/** What only etcd's own tool, or its page of versions, say: versions of the cluster; and going down to an older minor. */
 
 const statusSchema = z
   .array(
@@ -43,34 +47,42 @@ async function etcdctl(args: readonly string[]): Promise<string> {
   return must(program, [...options, "--command-timeout=10s", ...args], { timeoutSeconds: 20 });
 }
 
-/** The cluster's version in etcd's metrics, for instance `3.6`; undefined when they have none. */
-export function versionInMetrics(text: string): string | undefined {
-  return /^etcd_cluster_version\{cluster_version="(\d+\.\d+)"\} 1$/m.exec(text)?.[1];
-}
+/** What etcd's page of versions says; the cluster's is `not_decided` while there is none. */
+const pageSchema = z.object({ etcdcluster: z.string() });
 
 /** What etcd says of versions. etcd 3.5 knows nothing of its database's, nor of downgrades. */
-export function parseClusterVersion(metrics: string, status: string): ClusterVersion {
-  const version = versionInMetrics(metrics);
-  if (version === undefined) {
-    throw new Error("etcd's metrics do not say which version the cluster has");
+export function parseClusterVersion(page: string, status: string): ClusterVersion {
+  const { etcdcluster: version } = pageSchema.parse(JSON.parse(page));
+  if (!/^\d+\.\d+\.\d+$/.test(version)) {
+    throw new Error(`etcd does not say which version the cluster has, but ${version}`);
   }
   const [only] = statusSchema.parse(JSON.parse(status));
   const { storageVersion, downgradeInfo } = only?.Status ?? {};
   const { enabled, targetVersion } = downgradeInfo ?? {};
   return {
-    version: `${version}.0`,
+    version,
     storage: /^\d+\.\d+\.\d+$/.test(storageVersion ?? "") ? storageVersion : undefined,
     downgrade: enabled === true ? /^\d+\.\d+/.exec(targetVersion ?? "")?.[0] : undefined,
   };
 }
 
-/** Asks this machine's etcd for versions. */
-export async function clusterVersion(address: string): Promise<ClusterVersion> {
-  const response = await fetch(`http://${address}:${ports.metrics}/metrics`, {
-    signal: AbortSignal.timeout(5000),
+/**
+ * Asks this machine's etcd for versions. Not its metrics: there a member that has joined by a snapshot says nothing of the cluster's
+ * version until it is started again.
+ */
+export async function clusterVersion(): Promise<ClusterVersion> {
+  const page = await versionPage();
+  return parseClusterVersion(page, await etcdctl(["endpoint", "status", "--write-out=json"]));
+}
+
+async function versionPage(): Promise<string> {
+  const { ca, certificate: cert, key } = await agentTls();
+  const options = { host: "127.0.0.1", port: ports.client, path: "/version", ca, cert, key };
+  const signal = AbortSignal.timeout(5000);
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    get({ ...options, agent: false, signal }, resolve).once("error", reject);
   });
-  const metrics = await response.text();
-  return parseClusterVersion(metrics, await etcdctl(["endpoint", "status", "--write-out=json"]));
+  return text(response);
 }
 
 /** Tells etcd what it must know before its version changes. It validates a downgrade itself, and refuses what it does not support. */

@@ -26,7 +26,7 @@ export async function turnFacts(
       record.roster.map(async ({ name, address }) => [name, await voice(address, tls)] as const),
     ),
     ownGeneration(),
-    running && change.version.from !== change.version.to ? versions(config) : undefined,
+    running && change.version.from !== change.version.to ? versions() : undefined,
   ]);
   return {
     member: config.member,
@@ -41,9 +41,9 @@ async function ownGeneration(): Promise<number | undefined> {
 }
 
 /** While an election is on, etcd says nothing of its version; then there is nothing to decide either. */
-async function versions({ address }: MemberConfig): Promise<TurnFacts["cluster"]> {
+async function versions(): Promise<TurnFacts["cluster"]> {
   try {
-    return await clusterVersion(address);
+    return await clusterVersion();
   } catch {
     return undefined;
   }

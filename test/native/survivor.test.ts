@@ -4,6 +4,7 @@ import { once } from "node:events";
 import {
   cpSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -230,6 +231,28 @@ for (const version of Object.keys(etcdModules) as EtcdVersion[]) {
       const database = await agent.readDatabase(join(only.data, "member", "snap", "db"));
       assert.equal(database.consistentIndex, log.index);
       assert.equal(database.revision, 12n);
+    });
+
+    it("a program that cannot be run says nothing of a database", async () => {
+      const [only] = await etcd.form(["q"]);
+      assert.ok(only !== undefined);
+      await etcd.stop(only);
+      const file = join(only.data, "member", "snap", "db");
+      const program = readFileSync(join(programs, "etcdutl"));
+      // The processor that its header names: another one than this host's.
+      program.writeUInt16LE(0xb7, 18);
+      for (const [name, content] of [
+        ["foreign", program],
+        ["empty", ""],
+      ] as const) {
+        mkdirSync(join(folder, name));
+        writeFileSync(join(folder, name, "etcdutl"), content, { mode: 0o755 });
+        await assert.rejects(
+          agent.checkDatabase(file, join(folder, name)),
+          /etcdutl cannot be run/,
+        );
+      }
+      await assert.rejects(agent.checkDatabase(file, folder), /ENOENT/);
     });
 
     it(

@@ -86,12 +86,12 @@ describe("what a change means", () => {
 });
 
 describe("what etcd says of versions", () => {
-  const metrics = (version: string) =>
-    `# TYPE etcd_cluster_version gauge\netcd_cluster_version{cluster_version="${version}"} 1\n`;
+  const page = (version: string) =>
+    JSON.stringify({ etcdserver: "3.7.3", etcdcluster: version, storage: "3.6.0" });
   const status = (fields: object) => JSON.stringify([{ Endpoint: "x", Status: fields }]);
 
   test("3.5 knows nothing of its database's, nor of downgrades", () => {
-    expect(parseClusterVersion(metrics("3.5"), status({ version: "3.5.35" }))).toEqual({
+    expect(parseClusterVersion(page("3.5.0"), status({ version: "3.5.35" }))).toEqual({
       version: "3.5.0",
       storage: undefined,
       downgrade: undefined,
@@ -104,20 +104,22 @@ describe("what etcd says of versions", () => {
       storageVersion: "3.6.0",
       downgradeInfo: { enabled: true, targetVersion: "3.6.0" },
     };
-    expect(parseClusterVersion(metrics("3.7"), status(calm))).toEqual({
+    expect(parseClusterVersion(page("3.7.0"), status(calm))).toEqual({
       version: "3.7.0",
       storage: "3.7.0",
       downgrade: undefined,
     });
-    expect(parseClusterVersion(metrics("3.6"), status(down))).toEqual({
+    expect(parseClusterVersion(page("3.6.0"), status(down))).toEqual({
       version: "3.6.0",
       storage: "3.6.0",
       downgrade: "3.6",
     });
   });
 
-  test("no version in the metrics", () => {
-    expect(() => parseClusterVersion("", status({}))).toThrow(/do not say which version/);
+  test("no version yet", () => {
+    expect(() => parseClusterVersion(page("not_decided"), status({}))).toThrow(
+      /does not say which/,
+    );
   });
 });
 
