@@ -3,6 +3,7 @@ import { flagRolls } from "./rolls/flags.ts";
 import { interruptedRolls } from "./rolls/interrupted.ts";
 import { machineRolls } from "./rolls/machines.ts";
 import { refusedRolls } from "./rolls/refused.ts";
+import { repairRolls } from "./rolls/repairs.ts";
 import { sizeRolls } from "./rolls/size.ts";
 import { versionRolls } from "./rolls/versions.ts";
 
@@ -11,6 +12,7 @@ flagRolls();
 refusedRolls();
 machineRolls();
 versionRolls();
+repairRolls();
 interruptedRolls();
 sizeRolls();
 rolls.run();
