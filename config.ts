@@ -4,6 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 
 import { Egress, RecoveryMode, type EtcdClusterArgs } from "./components";
+import { KeyAccess } from "./components/plan/accessControl";
 import { sha256 } from "./components/plan/artifacts";
 import { resolveOptions } from "./components/plan/options";
 import { describeProblems, type Problem } from "./components/plan/problems";
@@ -63,6 +64,14 @@ const schemas = {
   etcdVersion: text,
   artifacts: z.strictObject({ node: artifact.optional(), etcd: artifact.optional() }),
   certificateValidityDays: number,
+  certificateRenewalDays: number,
+  certificateAuthorities: text,
+  accessControl: z.strictObject({
+    enabled: z.boolean().optional(),
+    users: z
+      .record(text, z.array(z.strictObject({ prefix: text, access: z.enum(KeyAccess) })))
+      .optional(),
+  }),
   recovery: z.strictObject({
     mode: z.enum(RecoveryMode).optional(),
     quorumLossSeconds: number.optional(),

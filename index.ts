@@ -1,3 +1,5 @@
+import * as pulumi from "@pulumi/pulumi";
+
 import { EtcdCluster } from "./components";
 import { readStackConfig } from "./config";
 
@@ -14,6 +16,15 @@ export const caCertificate = cluster.caCertificate;
 export const clientCertificate = cluster.clientCertificate;
 /** Its key, PEM; secret. */
 export const clientKey = cluster.clientKey;
+/** A client certificate of its own and its key for every user of `accessControl.users`, PEM; secret. */
+export const userCertificates = pulumi.secret(
+  Object.fromEntries(
+    Object.keys(args.accessControl?.users ?? {}).map((user) => {
+      const { certificatePem, privateKeyPem } = cluster.issueClientCertificate(user);
+      return [user, { certificate: certificatePem, key: privateKeyPem }];
+    }),
+  ),
+);
 /** Name, zone, address, volume and group of every member. */
 export const members = cluster.members;
 /** Name of the bucket with backups, artifacts and the cluster record. */

@@ -13,6 +13,7 @@ import { LoadBalancer } from "./loadBalancer";
 import { Monitoring } from "./monitoring";
 import { agentArtifact, machineScript, resolveArtifact } from "./machineFiles";
 import { Network } from "./network";
+import { consumerNameProblem, operator as operatorName } from "./plan/accessControl";
 import type { MemberHealth } from "./plan/health";
 import { identityTags } from "./plan/iamDocuments";
 import { physicalNames } from "./plan/names";
@@ -47,7 +48,7 @@ export class EtcdCluster extends pulumi.ComponentResource {
   readonly clientEndpoints: pulumi.Output<string[]>;
   /** The balancer's endpoint, for clients that can have only one. */
   readonly loadBalancerEndpoint: pulumi.Output<string>;
-  /** CA by which clients check the members, PEM. */
+  /** Authorities by which clients check the members, PEM: one, or two while one is exchanged for another. */
   readonly caCertificate: pulumi.Output<string>;
   /** A client certificate for operators, PEM. */
   readonly clientCertificate: pulumi.Output<string>;
@@ -135,7 +136,12 @@ export class EtcdCluster extends pulumi.ComponentResource {
     );
     const authority = new TlsAuthority(
       `${name}-tls`,
-      { clusterName, validityDays: options.certificateValidityDays },
+      {
+        clusterName,
+        validityDays: options.certificateValidityDays,
+        renewalDays: options.certificateRenewalDays,
+        authorities: options.certificateAuthorities,
+      },
       inside,
     );
     const balancer = new LoadBalancer(
@@ -231,14 +237,14 @@ export class EtcdCluster extends pulumi.ComponentResource {
           inside,
         )
       : undefined;
-    const client = authority.issueClient("operator", { commonName: "operator" });
+    const client = authority.issueClient("operator", { commonName: operatorName });
 
     this.authority = authority;
     this.clientEndpoints = pulumi
       .all(nodes.identities.map(({ address }) => address))
       .apply((addresses) => addresses.map((address) => `https://${address}:${ports.client}`));
     this.loadBalancerEndpoint = balancer.endpoint;
-    this.caCertificate = authority.clientCaPem;
+    this.caCertificate = authority.caBundlePem;
     this.clientCertificate = client.certificatePem;
     this.clientKey = client.privateKeyPem;
     this.members = nodes.members;
@@ -267,10 +273,17 @@ export class EtcdCluster extends pulumi.ComponentResource {
 
   /**
    * A client certificate of its own for a consumer, for instance `issueClientCertificate("patroni")`. The name becomes the
-   * certificate's common name, which is etcd's user name when RBAC is on.
+   * certificate's common name, which is etcd's user name when access control is on: `accessControl.users` gives it rights.
    */
   issueClientCertificate(consumer: string): IssuedCertificate {
-    return this.authority.issueClient(`client-${consumer}`, { commonName: consumer });
+    const problem = consumerNameProblem(consumer);
+    if (problem !== undefined) {
+      throw new pulumi.InputPropertyError({
+        propertyPath: "consumer",
+        reason: `${JSON.stringify(consumer)}: ${problem.rule}; ${problem.remedy}`,
+      });
+    }
+    return this.authority.issueClient(`consumer-${consumer}`, { commonName: consumer });
   }
 }
 
@@ -291,8 +304,9 @@ function validated(name: string, args: EtcdClusterArgs): ResolvedOptions {
 }
 
 /** What the next run is measured against. */
-function shapeOf({ etcdVersion, size, volumeSizeGiB }: ResolvedOptions): Shape {
-  return { etcdVersion, size, volumeSizeGiB };
+function shapeOf(options: ResolvedOptions): Shape {
+  const { etcdVersion, size, volumeSizeGiB, certificateAuthorities } = options;
+  return { etcdVersion, size, volumeSizeGiB, certificateAuthorities };
 }
 
 /** Whether alarms speak to a topic of the cluster's own. */

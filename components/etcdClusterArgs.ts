@@ -1,6 +1,7 @@
 import type * as pulumi from "@pulumi/pulumi";
 
 import type { ExistingNetworkArgs } from "./network";
+import type { AccessControlOptions } from "./plan/accessControl";
 import type { ArtifactSource } from "./plan/artifacts";
 import type { Egress, RecoveryMode } from "./plan/options";
 
@@ -59,8 +60,26 @@ export interface EtcdClusterArgs {
   etcdVersion?: string;
   /** Where Node and etcd come from: local files, or upstream releases with the hashes you checked. */
   artifacts?: { node?: ArtifactSource | undefined; etcd?: ArtifactSource | undefined };
-  /** Validity of certificates in days, 30 to 1825; an `up` renews them in the last third. Defaults to 365. */
+  /** Validity of certificates in days, 30 to 1825. Defaults to 365. */
   certificateValidityDays?: number;
+  /**
+   * Days before their end from which on an `up` renews certificates, without a restart of etcd; 1 to `certificateValidityDays`. Defaults to
+   * a third of it. With all of it every `up` renews: that is how to renew at once.
+   */
+  certificateRenewalDays?: number;
+  /**
+   * Which certificate authorities sign and are trusted, the one that signs first. Defaults to `1`. An authority is exchanged in three
+   * steps, an `up` for each: `1+2` (both are trusted), `2+1` (the new one signs), `2` (the old one is turned away). A step that was left
+   * out is refused; docs/operations.md has what clients do meanwhile.
+   */
+  certificateAuthorities?: string;
+  /**
+   * etcd's own access control, off by default: whoever has a client certificate may do everything. When `enabled`, the common name of
+   * the certificate is the user: `users` gives those of `issueClientCertificate` rights on the keys that begin with a prefix (`read`,
+   * `write` or `readwrite`), and who is not there may do nothing. Operators and agents may do everything. It can be turned on and off
+   * while the cluster runs; the leader's agent does it within a minute, and `up` waits for it.
+   */
+  accessControl?: AccessControlOptions;
   /**
    * What happens when a quorum is lost: `mode` defaults to automatic, `quorumLossSeconds` (10 to 86400) to 180; a short one only costs
    * a roll call that was not needed. A member whose volume EC2 has not known for `volumeLossSeconds` (30 to 86400, default 600) makes
@@ -87,7 +106,7 @@ export interface EtcdClusterArgs {
    * encrypted one, to which `email` (one address, which has to confirm; none by default; not with `topicArn`) is subscribed. An alarm is
    * raised when the newest backup is older than `backupAgeMinutes` (above `backup.everyMinutes`, at most 14400; default twice that and
    * 15), no backup was proven for `drillAgeHours` (above `backup.drillEveryHours`, at most 2160; default twice that and 1), or a
-   * certificate ends in less than `certificateDaysLeft` days (1 to a third of `certificateValidityDays`; default 30, or a sixth of it).
+   * certificate ends in less than `certificateDaysLeft` days (1 to `certificateRenewalDays`; default 30, or half of it).
    */
   monitoring?: {
     enabled?: boolean | undefined;

@@ -2,6 +2,7 @@ import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 
+import { agentOf } from "./plan/accessControl";
 import { identityTags, memberRolePolicy } from "./plan/iamDocuments";
 import type { MemberConfig } from "./plan/memberConfig";
 import { physicalNames } from "./plan/names";
@@ -9,7 +10,10 @@ import type { ResolvedOptions } from "./plan/options";
 import { memberSecrets, parameterName } from "./plan/storage";
 import type { Shape } from "./plan/transition";
 import { MachineRole } from "./machineRole";
-import type { IssuedCertificate, TlsAuthority } from "./tlsAuthority";
+import { ofAuthority, type IssuedForMember, type TlsAuthority } from "./tlsAuthority";
+
+/** The secrets that belong to a certificate. */
+const memberKeys = ["serverKey", "peerKey", "agentKey"] as const;
 
 /** What all members share before any machine exists. */
 export interface MemberFoundation {
@@ -60,6 +64,8 @@ export class MemberIdentity extends pulumi.ComponentResource {
   readonly hostKey: pulumi.Output<string>;
   /** Public certificates for the desired state. */
   readonly certificates: pulumi.Output<MemberConfig["certificates"]>;
+  /** Names of the SecureStrings with the private keys of these certificates. */
+  readonly parameters: MemberConfig["parameters"];
   /** What a machine needs in SSM and IAM before its first boot. */
   readonly bootNeeds: pulumi.Resource[];
 
@@ -115,41 +121,55 @@ export class MemberIdentity extends pulumi.ComponentResource {
     );
     this.hostKey = hostKey.publicKeyOpenssh.apply((key) => key.trim());
     const issued = this.issue(args);
+    const { authority } = args;
     this.certificates = pulumi
       .all([
-        args.authority.clientCaPem,
-        args.authority.peerCaPem,
-        issued.server.certificatePem,
-        issued.peer.certificatePem,
-        issued.agent.certificatePem,
+        authority.clientRootPem,
+        authority.peerRootPem,
+        issued.serverKey.certificatePem,
+        issued.peerKey.certificatePem,
+        issued.agentKey.certificatePem,
+        authority.revokedPems,
       ])
-      .apply(([clientCa, peerCa, server, peer, agent]) => ({
+      .apply(([clientCa, peerCa, server, peer, agent, revoked]) => ({
+        authorities: options.certificateAuthorities,
         clientCa,
         peerCa,
         server,
         peer,
         agent,
+        revoked,
       }));
-    const secrets = {
-      serverKey: issued.server.privateKeyPem,
-      peerKey: issued.peer.privateKeyPem,
-      agentKey: issued.agent.privateKeyPem,
-      sshHostKey: hostKey.privateKeyOpenssh,
-    };
-    const parameters = Object.entries(memberSecrets).map(
-      ([secret, what]) =>
-        new aws.ssm.Parameter(
-          `${name}-${what}`,
-          {
-            name: parameterName(options.clusterName, args.member, what),
-            type: "SecureString",
-            keyId: args.kmsKeyArn,
-            value: pulumi.secret(secrets[secret as keyof typeof secrets]),
-            tags,
-          },
-          { parent: this },
+    const parameter = (what: string, value: pulumi.Output<string>): aws.ssm.Parameter =>
+      new aws.ssm.Parameter(
+        `${name}-${what}`,
+        {
+          name: parameterName(options.clusterName, args.member, what),
+          type: "SecureString",
+          keyId: args.kmsKeyArn,
+          value: pulumi.secret(value),
+          tags,
+        },
+        { parent: this },
+      );
+    const parameters = [
+      parameter(memberSecrets.sshHostKey, hostKey.privateKeyOpenssh),
+      // A parameter per key, never a new key in an old one: a machine that boots from the document before finds the key for it.
+      ...memberKeys.flatMap((secret) =>
+        [...issued[secret].privateKeyPems].map(([number, key]) =>
+          parameter(`${memberSecrets[secret]}${ofAuthority(number)}`, key),
         ),
-    );
+      ),
+    ];
+    const { signer } = authority.authorities;
+    const at = (secret: keyof typeof memberSecrets, suffix = ""): string =>
+      parameterName(options.clusterName, args.member, `${memberSecrets[secret]}${suffix}`);
+    this.parameters = {
+      serverKey: at("serverKey", ofAuthority(signer)),
+      peerKey: at("peerKey", ofAuthority(signer)),
+      agentKey: at("agentKey", ofAuthority(signer)),
+      sshHostKey: at("sshHostKey"),
+    };
     this.bootNeeds = [role.policy, ...parameters];
     this.registerOutputs({ address: this.address, volumeId: this.volumeId, hostKey: this.hostKey });
   }
@@ -176,23 +196,23 @@ export class MemberIdentity extends pulumi.ComponentResource {
     );
   }
 
-  private issue(args: MemberIdentityArgs): Record<"server" | "peer" | "agent", IssuedCertificate> {
+  private issue(args: MemberIdentityArgs): Record<(typeof memberKeys)[number], IssuedForMember> {
     const { member, authority } = args;
     const { domain } = args.options;
     const own = `${member}.${domain}`;
     return {
-      server: authority.issueServer(`${member}-server`, {
+      serverKey: authority.issueServer(`${member}-server`, {
         commonName: own,
         // `domain` is what `--discovery-srv` clients check.
         dnsNames: [own, domain, args.balancerName, "localhost"],
         ipAddresses: [this.address, "127.0.0.1"],
       }),
-      peer: authority.issuePeer(`${member}-peer`, {
+      peerKey: authority.issuePeer(`${member}-peer`, {
         commonName: own,
         dnsNames: [own, domain],
         ipAddresses: [this.address],
       }),
-      agent: authority.issueClient(`${member}-agent`, { commonName: `agent-${member}` }),
+      agentKey: authority.issueClient(`${member}-agent`, { commonName: agentOf(member) }),
     };
   }
 }

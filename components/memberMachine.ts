@@ -6,7 +6,7 @@ import { etcdEnvironment } from "./plan/etcdEnvironment";
 import { renderMemberConfig, type MemberConfig } from "./plan/memberConfig";
 import { physicalNames } from "./plan/names";
 import type { ResolvedOptions } from "./plan/options";
-import { memberSecrets, parameterName, storage } from "./plan/storage";
+import { storage } from "./plan/storage";
 import type { Shape } from "./plan/transition";
 import { renderUserData } from "./plan/userData";
 import { memberTags, type MemberIdentity } from "./memberIdentity";
@@ -191,7 +191,6 @@ function desiredState(
 ): pulumi.Output<MemberConfig> {
   const { options, identity, artifacts } = args;
   const { member, zone } = identity;
-  const parameter = (what: string) => parameterName(options.clusterName, member, what);
   const known = pulumi
     .all([
       args.bucketName,
@@ -248,14 +247,10 @@ function desiredState(
           }),
         },
         certificates,
-        parameters: {
-          serverKey: parameter(memberSecrets.serverKey),
-          peerKey: parameter(memberSecrets.peerKey),
-          agentKey: parameter(memberSecrets.agentKey),
-          sshHostKey: parameter(memberSecrets.sshHostKey),
-        },
+        parameters: identity.parameters,
         initialMembers,
         recovery: { ...options.recovery },
+        access: options.accessControl,
         backup: {
           everyMinutes: options.backup.everyMinutes,
           keepLast: options.backup.keepLast,

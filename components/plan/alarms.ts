@@ -299,10 +299,11 @@ function copyAlarms({ clusterName, monitoring }: AlarmBasis): Alarm[] {
       meaning:
         "A certificate on some machine ends soon; when it has ended, members and clients are turned away.",
       action:
-        "`pulumi up` renews what is in the last third of its validity, without a restart of etcd.",
+        "`pulumi up` renews what ends within `certificateRenewalDays`, without a restart of etcd. If it is an authority, exchange it: docs/operations.md, Certificates.",
       ...{ metric: "certificateDaysLeft", scope: "cluster", statistic: "Minimum", comparison: "<" },
       ...{ threshold: certificateDaysLeft, unit: "days", periodSeconds: 5 * minute, periods: 3 },
-      source: "`monitoring.certificateDaysLeft`; by default 30, or a sixth of the validity",
+      source:
+        "`monitoring.certificateDaysLeft`; by default 30, or half of `certificateRenewalDays`",
       prometheus: told("min", "certificateDaysLeft", "minimum", `) < ${certificateDaysLeft}`),
     },
   ];

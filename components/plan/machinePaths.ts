@@ -2,7 +2,7 @@
 
 const pki = "/etc/etcd/pki";
 
-/** Keys and certificates, as the agent installs them. */
+/** Keys and certificates, as the agent installs them: `pki` is a link, and all of them are exchanged by exchanging it. */
 export const pkiFiles = {
   clientCa: `${pki}/client-ca.crt`,
   peerCa: `${pki}/peer-ca.crt`,
@@ -12,6 +12,8 @@ export const pkiFiles = {
   peerKey: `${pki}/peer.key`,
   agentCertificate: `${pki}/agent.crt`,
   agentKey: `${pki}/agent.key`,
+  /** Serial numbers of authorities that were dropped. */
+  revoked: `${pki}/revoked.crl`,
 } as const;
 
 /** Where the data volume is mounted. */

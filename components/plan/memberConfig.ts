@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 
+import { accessSchema } from "./accessControl";
+import { parseAuthorities } from "./authorities";
 import { canonicalJson } from "./canonicalJson";
 
 /**
@@ -94,16 +96,23 @@ export const memberConfigSchema = z
     }),
     /** etcd's settings, complete but for the three variables of the cluster record. */
     etcd: z.strictObject({ environment }),
-    /** Public certificates, PEM. The CA fields may hold several while a CA is being exchanged. */
+    /** Public certificates, PEM. */
     certificates: z.strictObject({
+      /** Which authorities sign and are trusted, for instance `1+2`; plan/authorities.ts says what may follow it. */
+      authorities: z.string().refine((value) => parseAuthorities(value) !== undefined, {
+        message: "authorities like 1 or 1+2",
+      }),
+      /** Roots: whom etcd trusts on 2379 and 2380. It reads them when it starts, and at no other time. */
       clientCa: certificatePem,
       peerCa: certificatePem,
-      /** Server certificate for 2379, signed by the client CA. */
+      /** Server certificate for 2379, and that of the authority that signed it. */
       server: certificatePem,
-      /** Server and client certificate for 2380, signed by the peer CA. */
+      /** Server and client certificate for 2380, and that of the authority that signed it. */
       peer: certificatePem,
-      /** Client certificate with which the agent calls etcd, signed by the client CA. */
+      /** Client certificate with which the agent calls etcd, and that of the authority that signed it. */
       agent: certificatePem,
+      /** Authorities that were dropped: etcd turns away who presents one of these. */
+      revoked: z.array(certificatePem).max(200),
     }),
     /** Names of the SSM SecureStrings that hold the private keys. */
     parameters: z.strictObject({
@@ -124,6 +133,8 @@ export const memberConfigSchema = z
       /** How long EC2 must not know the member's volume before another one is created. */
       volumeLossSeconds: z.int().min(30).max(86_400),
     }),
+    /** etcd's own access control. */
+    access: accessSchema,
     /** When backups are taken and tried; what expires of them after how many days is the bucket's affair. */
     backup: z.strictObject({
       everyMinutes: z.int().min(1).max(1440),

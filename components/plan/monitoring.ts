@@ -24,16 +24,16 @@ export interface ResolvedMonitoring {
 /** What the defaults and limits depend on. */
 export interface MonitoringBasis {
   readonly backup: { readonly everyMinutes: number; readonly drillEveryHours: number };
-  readonly certificateValidityDays: number;
+  readonly certificateRenewalDays: number;
 }
 
-/** Days before the first certificate ends; with short-lived ones, half of the third in which an `up` renews them. */
+/** Days before the first certificate ends; with short-lived ones, half of the time in which an `up` renews them. */
 const certificateDays = 30;
 
 /** Fills in the defaults: two turns may be missed before anybody is woken, with time for what a turn takes. */
 export function resolveMonitoring(
   options: MonitoringOptions = {},
-  { backup, certificateValidityDays }: MonitoringBasis,
+  { backup, certificateRenewalDays }: MonitoringBasis,
 ): ResolvedMonitoring {
   return {
     enabled: options.enabled ?? true,
@@ -43,14 +43,14 @@ export function resolveMonitoring(
     drillAgeHours: options.drillAgeHours ?? 2 * backup.drillEveryHours + 1,
     certificateDaysLeft:
       options.certificateDaysLeft ??
-      Math.min(certificateDays, Math.floor(certificateValidityDays / 6)),
+      Math.max(1, Math.min(certificateDays, Math.floor(certificateRenewalDays / 2))),
   };
 }
 
 /** Checks them. */
 export function validateMonitoring(
   monitoring: ResolvedMonitoring,
-  { backup, certificateValidityDays }: MonitoringBasis,
+  { backup, certificateRenewalDays }: MonitoringBasis,
 ): Problem[] {
   const { topicArn, email } = monitoring;
   const limits = [
@@ -69,8 +69,8 @@ export function validateMonitoring(
     {
       field: "certificateDaysLeft",
       least: 1,
-      most: Math.max(1, Math.floor(certificateValidityDays / 3)),
-      what: "the days before a certificate's end at which an alarm is raised, within the last third of its validity (before that nothing renews it),",
+      most: Math.max(1, certificateRenewalDays),
+      what: "the days before a certificate's end at which an alarm is raised, within certificateRenewalDays (before that nothing renews it),",
     },
   ] as const;
   return [

@@ -1,3 +1,5 @@
+import { resolveAccess, type Access, type AccessControlOptions } from "./accessControl";
+import { firstAuthorities } from "./authorities";
 import { upstream, type ArtifactSource } from "./artifacts";
 import { defaultEtcdVersion } from "./etcdVersions";
 import { resolveMonitoring, type MonitoringOptions, type ResolvedMonitoring } from "./monitoring";
@@ -57,6 +59,9 @@ export interface ClusterOptions {
   etcdVersion?: string | undefined;
   artifacts?: { node?: ArtifactSource | undefined; etcd?: ArtifactSource | undefined } | undefined;
   certificateValidityDays?: number | undefined;
+  certificateRenewalDays?: number | undefined;
+  certificateAuthorities?: string | undefined;
+  accessControl?: AccessControlOptions | undefined;
   recovery?:
     | {
         mode?: RecoveryMode | undefined;
@@ -101,6 +106,9 @@ export interface ResolvedOptions {
   readonly etcdVersion: string;
   readonly artifacts: Readonly<Record<"node" | "etcd", ArtifactSource>>;
   readonly certificateValidityDays: number;
+  readonly certificateRenewalDays: number;
+  readonly certificateAuthorities: string;
+  readonly accessControl: Access;
   readonly recovery: {
     readonly mode: RecoveryMode;
     readonly quorumLossSeconds: number;
@@ -122,6 +130,8 @@ export function resolveOptions(name: string, options: ClusterOptions): ResolvedO
   const clusterName = options.clusterName ?? name;
   const etcdVersion = options.etcdVersion ?? defaultEtcdVersion;
   const certificateValidityDays = options.certificateValidityDays ?? 365;
+  const certificateRenewalDays =
+    options.certificateRenewalDays ?? Math.floor(certificateValidityDays / 3);
   const backup = {
     everyMinutes: options.backup?.everyMinutes ?? 15,
     keepLast: options.backup?.keepLast ?? 96,
@@ -157,13 +167,16 @@ export function resolveOptions(name: string, options: ClusterOptions): ResolvedO
       etcd: { url: upstream.etcd(etcdVersion), ...options.artifacts?.etcd },
     },
     certificateValidityDays,
+    certificateRenewalDays,
+    certificateAuthorities: options.certificateAuthorities ?? firstAuthorities,
+    accessControl: resolveAccess(options.accessControl),
     recovery: {
       mode: options.recovery?.mode ?? RecoveryMode.automatic,
       quorumLossSeconds: options.recovery?.quorumLossSeconds ?? 180,
       volumeLossSeconds: options.recovery?.volumeLossSeconds ?? 600,
     },
     backup,
-    monitoring: resolveMonitoring(options.monitoring, { backup, certificateValidityDays }),
+    monitoring: resolveMonitoring(options.monitoring, { backup, certificateRenewalDays }),
     deletionProtection: options.deletionProtection ?? true,
     tags: options.tags ?? {},
   };

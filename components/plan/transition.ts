@@ -1,5 +1,6 @@
 import { z } from "zod";
 
+import { authoritiesStepProblem } from "./authorities";
 import { etcdStep } from "./etcdVersions";
 import { sizes } from "./layout";
 import type { Problem } from "./problems";
@@ -17,6 +18,8 @@ export interface Shape {
   readonly size: number;
   /** Size of each data volume, GiB. */
   readonly volumeSizeGiB: number;
+  /** Which certificate authorities sign and are trusted, for instance `1+2`. */
+  readonly certificateAuthorities: string;
 }
 
 /** What an earlier run of the program left; one before this existed left nothing. */
@@ -24,6 +27,7 @@ export const recordedShape = z.object({
   etcdVersion: z.string().optional(),
   size: z.number().optional(),
   volumeSizeGiB: z.number().optional(),
+  certificateAuthorities: z.string().optional(),
 });
 
 /** What is wrong with bringing a cluster from one shape to another; complete. */
@@ -38,6 +42,7 @@ export function transitionProblems(
     ...(before.volumeSizeGiB === undefined
       ? []
       : volumeSize(before.volumeSizeGiB, after.volumeSizeGiB)),
+    ...authorities(before, after),
   ];
 }
 
@@ -85,4 +90,26 @@ function volumeSize(before: number, after: number): Problem[] {
           remedy: `choose ${before} or more`,
         },
       ];
+}
+
+function authorities(before: z.output<typeof recordedShape>, after: Shape): Problem[] {
+  if (before.etcdVersion === undefined) {
+    return [];
+  }
+  if (before.certificateAuthorities === undefined) {
+    return [
+      {
+        path: "certificateAuthorities",
+        value: after.certificateAuthorities,
+        rule: "this cluster was made when its members trusted one authority without a root over it; a member that trusts the root, and one that does not, would turn each other away",
+        remedy:
+          "keep the version of the program that it was made with, or make another cluster and bring the keys over (`etcdctl make-mirror`)",
+      },
+    ];
+  }
+  const problem = authoritiesStepProblem(
+    before.certificateAuthorities,
+    after.certificateAuthorities,
+  );
+  return problem === undefined ? [] : [problem];
 }

@@ -1,3 +1,5 @@
+import { accessProblems } from "./accessControl";
+import { authoritiesProblem } from "./authorities";
 import { architectureOf, artifactArchitecture, upstreamHashes } from "./artifacts";
 import { etcdVersionProblem } from "./etcdVersions";
 import { quorum, sizes, toleratedFailures } from "./layout";
@@ -29,6 +31,8 @@ export function validate(options: ResolvedOptions): Problem[] {
     ...machines(options),
     ...disks(options),
     ...etcdVersion(options),
+    ...authorities(options),
+    ...accessProblems(options.accessControl),
     ...artifacts(options),
     ...recovery(options),
     ...backup(options),
@@ -173,6 +177,13 @@ function disks(options: ResolvedOptions): Problem[] {
       most: 1825,
       what: "the validity of certificates in days",
     }),
+    ...range({
+      path: "certificateRenewalDays",
+      value: options.certificateRenewalDays,
+      least: 1,
+      most: options.certificateValidityDays,
+      what: "the days before a certificate's end from which on an `up` renews it, within its validity,",
+    }),
   ];
   if (backendQuotaGiB * 3 > volumeSizeGiB) {
     found.push({
@@ -204,6 +215,11 @@ function disks(options: ResolvedOptions): Problem[] {
 function etcdVersion({ etcdVersion: value }: ResolvedOptions): Problem[] {
   const problem = etcdVersionProblem(value);
   return problem === undefined ? [] : [{ path: "etcdVersion", value, ...problem }];
+}
+
+function authorities({ certificateAuthorities }: ResolvedOptions): Problem[] {
+  const problem = authoritiesProblem(certificateAuthorities);
+  return problem === undefined ? [] : [problem];
 }
 
 function artifacts(options: ResolvedOptions): Problem[] {

@@ -1,5 +1,6 @@
 import { canonicalJson } from "../../components/plan/canonicalJson";
 import type { MemberConfig } from "../../components/plan/memberConfig";
+import { refuseAuthorities, refuseDropping } from "./authorities";
 import { fetchArtifacts, installAgent, installArtifacts } from "./artifacts";
 import { takeBackup } from "./backup";
 import { Refusal } from "./deadline";
@@ -82,10 +83,12 @@ export async function converge(machine: Machine, desired: Desired, mode: Mode): 
   }
   const { config: old } = await desiredState(machine, before ?? approved);
   refuseOtherIdentity(old, desired.config, await volumeInUse());
+  refuseAuthorities(old, desired.config);
   const view = await readRecord(machine.bucket);
   if (view.kind !== "present") {
     throw new Error(view.kind === "absent" ? "there is no cluster record" : view.reason);
   }
+  await refuseDropping(old, desired.config, view.record);
   // An attempt at something else was left half-way: what etcd's settings are now is neither the one nor the other.
   const unfinished = before !== undefined && approved !== before && approved !== desired.sha256;
   const means = changeOf(old, desired.config, replaced);
@@ -121,10 +124,11 @@ export function changeOf(
 ): Change {
   const quota = ({ etcd }: MemberConfig): number =>
     Number(etcd.environment["ETCD_QUOTA_BACKEND_BYTES"] ?? 0);
+  // Of all certificates etcd reads only those of the roots when it starts, and at no other time.
+  const read = ({ etcd, artifacts, certificates }: MemberConfig): string =>
+    canonicalJson([etcd, artifacts.etcd, certificates.clientCa, certificates.peerCa]);
   return {
-    restart:
-      canonicalJson([old.etcd, old.artifacts.etcd]) !==
-      canonicalJson([desired.etcd, desired.artifacts.etcd]),
+    restart: read(old) !== read(desired),
     ...(replaced === undefined ? {} : { machine: replaced }),
     version: { from: old.artifacts.etcd.version, to: desired.artifacts.etcd.version },
     moreQuota: quota(desired) > quota(old),

@@ -6,6 +6,7 @@ import { z } from "zod";
 
 import { gently } from "./backupSnapshot";
 import { until } from "./deadline";
+import { paths } from "./paths";
 import { must } from "./run";
 
 /**
@@ -21,6 +22,14 @@ const askSeconds = 120;
 
 /** Name of the scratch member. */
 export const drillMember = "drill";
+
+/**
+ * Its socket. What is restored may have access control on, and then etcd must know who asks: this machine's agent, by its certificate. A
+ * client takes the file's name for the server's, and members' certificates bear this one.
+ */
+const socket = "localhost";
+
+const { clientCa, agentCertificate, agentKey, serverCertificate, serverKey } = paths.pkiFiles;
 
 /** Where it says that its peers would find it. It must have a port; nobody listens there. */
 export const drillPeerUrl = "http://127.0.0.1:2380";
@@ -79,7 +88,8 @@ async function ask(folder: string, etcdFolder: string, revision: number): Promis
     must(
       join(etcdFolder, "etcdctl"),
       [
-        ...["--endpoints", `unix://${join(folder, "client.sock")}`],
+        ...["--endpoints", `unixs://${join(folder, socket)}`],
+        ...["--cacert", clientCa, "--cert", agentCertificate, "--key", agentKey],
         ...["--command-timeout", `${askSeconds}s`, "--write-out", format],
         ...args,
       ],
@@ -111,7 +121,9 @@ function start(folder: string, dataDirectory: string, etcdFolder: string): Child
     [
       ...[...rest, "unshare", "--net", "--", "setpriv", "--pdeathsig", "KILL", "--"],
       ...[join(etcdFolder, "etcd"), "--name", drillMember, "--data-dir", dataDirectory],
-      ...["--listen-client-urls", "unix://client.sock"],
+      ...["--listen-client-urls", `unixs://${socket}`],
+      ...["--client-cert-auth", "--trusted-ca-file", clientCa],
+      ...["--cert-file", serverCertificate, "--key-file", serverKey],
       ...["--advertise-client-urls", "http://127.0.0.1:2379"],
       ...["--listen-peer-urls", "unix://peer.sock", "--initial-advertise-peer-urls", drillPeerUrl],
       ...["--initial-cluster", `${drillMember}=${drillPeerUrl}`],

@@ -1,8 +1,10 @@
-import { readFile } from "node:fs/promises";
+import { readFile, realpath } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 
 import { Etcd3, type ICallable, type IHashKVResponse, type IOptions } from "etcd3";
 
 import { ports } from "../../components/plan/ports";
+import type { AuthCalls } from "./accessAct";
 import { paths } from "./paths";
 
 /**
@@ -35,18 +37,16 @@ export interface ClientTls {
 }
 
 /** The agent's own client certificate, read anew each time because it may have been exchanged. */
-export async function agentTls(
-  files: {
-    readonly clientCa: string;
-    readonly agentCertificate: string;
-    readonly agentKey: string;
-  } = paths.pkiFiles,
-): Promise<ClientTls> {
-  const [ca, certificate, key] = await Promise.all([
-    readFile(files.clientCa),
-    readFile(files.agentCertificate),
-    readFile(files.agentKey),
-  ]);
+export async function agentTls(): Promise<ClientTls> {
+  const { clientCa, agentCertificate, agentKey } = paths.pkiFiles;
+  // Through the link once, so that all three are of one set.
+  const folder = await realpath(dirname(clientCa));
+  const [ca, certificate, key] = await Promise.all(
+    [clientCa, agentCertificate, agentKey].map((file) => readFile(join(folder, basename(file)))),
+  );
+  if (ca === undefined || certificate === undefined || key === undefined) {
+    throw new Error("three files were read, and are not three");
+  }
   return { ca, certificate, key };
 }
 
@@ -293,6 +293,11 @@ export class EtcdEndpoint {
   /** Removes a member. */
   async remove(id: string): Promise<void> {
     await this.#client.cluster.memberRemove({ ID: decimal(id) }, this.#bounded());
+  }
+
+  /** Calls about users and roles. */
+  get access(): AuthCalls {
+    return { auth: this.#client.auth, bounded: () => this.#bounded() };
   }
 
   /** Lets go of the connection. */

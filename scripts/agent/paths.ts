@@ -17,7 +17,9 @@ export const paths = {
   store: `${root}/opt/etcd-cluster/store`,
   /** Programs of the etcd that is in use. */
   etcdFolder: `${root}/opt/etcd-cluster/etcd/current`,
+  /** Keys and certificates: a link into the store, which has a folder for each set of them. */
   pki: `${root}/etc/etcd/pki`,
+  pkiStore: `${root}/etc/etcd/pki.d`,
   pkiFiles: {
     clientCa: `${root}${pkiFiles.clientCa}`,
     peerCa: `${root}${pkiFiles.peerCa}`,
@@ -27,6 +29,7 @@ export const paths = {
     peerKey: `${root}${pkiFiles.peerKey}`,
     agentCertificate: `${root}${pkiFiles.agentCertificate}`,
     agentKey: `${root}${pkiFiles.agentKey}`,
+    revoked: `${root}${pkiFiles.revoked}`,
   },
   etcdEnvironment: `${root}/etc/etcd/etcd.env`,
   /** etcd.service starts only while this exists; gone after a reboot. */

@@ -1,10 +1,9 @@
-import { chmod, chown, mkdir, rename, rm } from "node:fs/promises";
+import { rename, rm } from "node:fs/promises";
 
 import type { MemberConfig } from "../../components/plan/memberConfig";
-import type { pkiFiles } from "../../components/plan/machinePaths";
 import type { AwsClients } from "./aws";
 import { readIfThere, writeDurably } from "./files";
-import { paths } from "./paths";
+import { installFiles, pkiContents } from "./pki";
 import { must, run } from "./run";
 
 /** Keys come from SSM when they are needed and lie on the root disk only; nothing here ever prints one. */
@@ -30,32 +29,13 @@ export async function etcdUser(): Promise<{ uid: number; gid: number }> {
 
 /** Puts keys and certificates where etcd's settings say they are. Returns whether anything is new. */
 export async function installPki(clients: AwsClients, config: MemberConfig): Promise<boolean> {
-  const owner = await etcdUser();
+  const { gid, uid } = await etcdUser();
   const [serverKey, peerKey, agentKey] = await Promise.all([
     secret(clients, config.parameters.serverKey),
     secret(clients, config.parameters.peerKey),
     secret(clients, config.parameters.agentKey),
   ]);
-  const { certificates } = config;
-  const contents: Record<keyof typeof pkiFiles, string> = {
-    clientCa: certificates.clientCa,
-    peerCa: certificates.peerCa,
-    serverCertificate: certificates.server,
-    serverKey,
-    peerCertificate: certificates.peer,
-    peerKey,
-    agentCertificate: certificates.agent,
-    agentKey,
-  };
-  await mkdir(paths.pki, { recursive: true });
-  await chmod(paths.pki, 0o750);
-  await chown(paths.pki, 0, owner.gid);
-  let changed = false;
-  for (const [what, path] of Object.entries(paths.pkiFiles)) {
-    const content = contents[what as keyof typeof pkiFiles];
-    changed = (await writeDurably(path, content, { mode: 0o600, owner })) || changed;
-  }
-  return changed;
+  return installFiles(pkiContents(config, { serverKey, peerKey, agentKey }), { uid, gid });
 }
 
 const hostKeyFile = "/etc/ssh/ssh_host_ed25519_key";

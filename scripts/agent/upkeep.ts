@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
+import { canonicalJson } from "../../components/plan/canonicalJson";
+import { accessStatus, keepAccess } from "./accessAct";
 import { backupDue, takeBackup } from "./backup";
 import type { Backup } from "./backupKey";
 import { markExpendable } from "./backupStore";
@@ -20,6 +22,9 @@ const publishMs = 60_000;
 
 /** Milliseconds for etcd's answers in a drill. */
 const drillAskMs = 120_000;
+
+/** Milliseconds for a call about users and roles, which goes through a quorum. */
+const accessAskMs = 5000;
 
 /** What a run did. */
 export interface Upkeep {
@@ -58,6 +63,7 @@ class Run {
     const meanwhile = this.#publishUntil(ended.signal);
     try {
       await this.#part("backup", () => this.#backup(view));
+      await this.#part("access", () => this.#access(view));
       await this.#part("budget", () => this.#budget(view));
       await this.#part("drill", () => this.#drill(view));
     } finally {
@@ -144,6 +150,35 @@ class Run {
       this.#state.markedUpTo,
     );
     this.#state = { ...this.#state, ...(markedUpTo === undefined ? {} : { markedUpTo }) };
+  }
+
+  /** The leader's affair, so that one at a time does it. Asked again only when users, roles or wishes changed. */
+  async #access({ config, own }: UpkeepView): Promise<void> {
+    const status = own?.status;
+    const tls = await tlsIfThere();
+    if (tls === undefined || status === undefined || status.leader !== status.id) {
+      return;
+    }
+    const desired = canonicalJson(config.access);
+    await throughEndpoint(
+      config.address,
+      accessAskMs,
+      async ({ access }) => {
+        const { enabled, revision } = await accessStatus(access);
+        const last = this.#state.access;
+        const right = last?.desired === desired && last.revision === revision;
+        if (enabled === config.access.enabled && (right || !enabled)) {
+          return;
+        }
+        const done = await keepAccess(access, config.access);
+        if (done.length > 0) {
+          this.#did(done.join("; "));
+        }
+        const now = await accessStatus(access);
+        this.#state = { ...this.#state, access: { desired, revision: now.revision } };
+      },
+      tls,
+    );
   }
 
   async #budget(view: UpkeepView): Promise<void> {

@@ -34,6 +34,8 @@ const schema = z.object({
   budget: z.object({ at: time, said: text }).optional(),
   defragmentedAt: z.record(z.string(), time),
   curedAt: time.optional(),
+  /** What access control was last found to be right for: a hash of what is desired, and etcd's number for users and roles. */
+  access: z.object({ desired: z.string(), revision: z.string() }).optional(),
 });
 
 /** What upkeep did last. */

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 
+import { accessStatus } from "./accessAct";
 import { EtcdEndpoint, type ClientTls, type KeyHash, type MemberStatus } from "./etcd";
 import { judge, type Observation, type RosterMember } from "./judge";
 import { reasonOf } from "./say";
@@ -12,6 +13,8 @@ export interface VerifyTarget {
   readonly roster: readonly RosterMember[];
   readonly tls: ClientTls;
   readonly clientPort?: number;
+  /** Whether access control must be on; not looked at if it is not said. */
+  readonly access?: boolean;
 }
 
 /** What a verified member prints; `components/plan/health.ts` reads it. */
@@ -47,7 +50,7 @@ export async function verifyOnce(target: VerifyTarget): Promise<Verified> {
 }
 
 async function verifyThrough(
-  { member, roster }: VerifyTarget,
+  { member, roster, access }: VerifyTarget,
   endpoints: ReadonlyMap<string, EtcdEndpoint>,
 ): Promise<Verified> {
   const own = endpoints.get(member);
@@ -65,6 +68,14 @@ async function verifyThrough(
   await step(member, "a write fails", () =>
     own.writeProbe(`etcd-cluster/probe/${member}`, randomUUID()),
   );
+  const { enabled } = await step(member, "access control cannot be asked for", () =>
+    accessStatus(own.access),
+  );
+  if (access !== undefined && access !== enabled) {
+    throw new Error(
+      `${member}: access control is ${enabled ? "on" : "off"}; the leader's upkeep turns it ${access ? "on" : "off"} within a minute`,
+    );
+  }
   const hashes = await hashesOf(endpoints, statuses);
   const observation: Observation = { member, roster, members, alarms, statuses, hashes };
   const [problem] = judge(observation);

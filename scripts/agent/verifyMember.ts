@@ -12,7 +12,8 @@ export async function verifyMember(timeoutSeconds: number): Promise<Verified> {
   // The bucket is not needed for health: without the record, the configured members are who must be there.
   const roster = view.kind === "present" ? view.record.roster : config.initialMembers;
   const tls = await agentTls();
-  return until(timeoutSeconds, () => verifyOnce({ member: config.member, roster, tls }), {
+  const target = { member: config.member, roster, tls, access: config.access.enabled };
+  return until(timeoutSeconds, () => verifyOnce(target), {
     pauseMs: 1000,
   });
 }

@@ -14,7 +14,7 @@ export interface Pem {
   readonly key: string;
 }
 
-/** An authority that signs for addresses. */
+/** An authority that signs for addresses and names. */
 export interface TestAuthority {
   readonly certificate: string;
   sign(name: string, addresses: readonly string[]): Promise<Pem>;
@@ -66,7 +66,10 @@ export async function testAuthority(name: string): Promise<TestAuthority> {
             ? []
             : [
                 new x509.SubjectAlternativeNameExtension(
-                  addresses.map((value) => ({ type: "ip", value })),
+                  addresses.map((value) => ({
+                    type: /^[0-9.]+$/.test(value) ? "ip" : "dns",
+                    value,
+                  })),
                 ),
               ]),
         ],

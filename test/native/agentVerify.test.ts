@@ -86,12 +86,15 @@ function installMachine(member: (typeof members)[number], certificate: Pem): str
       etcd: { sha256: "2".repeat(64), version: "3.6.14" },
     },
     etcd: { environment: { ETCD_NAME: member.name } },
-    certificates: Object.fromEntries(
-      ["clientCa", "peerCa", "server", "peer", "agent"].map((name) => [
-        name,
-        authority.certificate,
-      ]),
-    ),
+    certificates: {
+      ...{ authorities: "1", revoked: [] },
+      ...Object.fromEntries(
+        ["clientCa", "peerCa", "server", "peer", "agent"].map((name) => [
+          name,
+          authority.certificate,
+        ]),
+      ),
+    },
     parameters: {
       serverKey: `/test/${member.name}/server-key`,
       peerKey: `/test/${member.name}/peer-key`,
@@ -100,6 +103,7 @@ function installMachine(member: (typeof members)[number], certificate: Pem): str
     },
     initialMembers: members,
     recovery: { mode: "automatic", quorumLossSeconds: 180, volumeLossSeconds: 600 },
+    access: { enabled: false, users: [] },
     backup: { everyMinutes: 15, keepLast: 96, drillEveryHours: 24 },
   };
   const text = `${JSON.stringify(config)}\n`;

@@ -176,6 +176,47 @@ void describe("certificates", () => {
     assert.match(openssl(plain(certificate.state["certPem"]), "verify", "-CAfile", file), /OK/);
   });
 
+  void test("two certificates of one authority: by a root, which etcd trusts, and by itself, which clients trust", async () => {
+    const root = await authority();
+    const key = await provider.create(types.key, p256);
+    const privateKeyPem = plain(key.state["privateKeyPem"]);
+    const subject = { commonName: "test client CA 2", organization: "test" };
+    const uses = ["cert_signing", "crl_signing", "digital_signature"];
+    const request = await provider.create(types.request, { privateKeyPem, subject });
+    const byRoot = await provider.create(types.signed, {
+      certRequestPem: plain(request.state["certRequestPem"]),
+      caCertPem: plain(root.certificate.state["certPem"]),
+      caPrivateKeyPem: plain(root.key.state["privateKeyPem"]),
+      ...{ isCaCertificate: true, setSubjectKeyId: true, allowedUses: uses },
+      validityPeriodHours: 24,
+    });
+    const byItself = await provider.create(types.selfSigned, {
+      ...{ privateKeyPem, subject, isCaCertificate: true, setSubjectKeyId: true },
+      ...{ allowedUses: uses, validityPeriodHours: 24 },
+    });
+    const { certificate } = await leaf({
+      caCertPem: plain(byRoot.state["certPem"]),
+      caPrivateKeyPem: privateKeyPem,
+    });
+    const file = (name: string, kept: Kept): string => {
+      const path = join(folder, name);
+      writeFileSync(path, plain(kept.state["certPem"]));
+      return path;
+    };
+    const own = file("leaf.pem", certificate);
+    const chain = ["-untrusted", file("by-root.pem", byRoot)];
+    const verify = (...args: string[]): string => openssl("", "verify", ...args, own).trim();
+    const trusted = file("by-itself.pem", byItself);
+    assert.equal(verify("-CAfile", file("root.pem", root.certificate), ...chain), `${own}: OK`);
+    assert.equal(verify("-CAfile", trusted, ...chain), `${own}: OK`);
+    assert.throws(() => verify("-CAfile", join(folder, "root.pem")));
+    const [one, other] = [byRoot, byItself].map(
+      (each) => new X509Certificate(plain(each.state["certPem"])),
+    );
+    assert.equal(one?.subject, other?.subject);
+    assert.notEqual(one?.serialNumber, other?.serialNumber);
+  });
+
   void test("an authority always has a subject key id, and needs a subject", async () => {
     const { certificate, args } = await authority();
     const shown = openssl(plain(certificate.state["certPem"]), "x509", "-noout", "-text");

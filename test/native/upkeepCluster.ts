@@ -1,14 +1,14 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { ensureEtcd, etcdPrograms } from "../../lab/toolchain/artifacts.ts";
-import { testAuthority, type Pem, type TestAuthority } from "./agentSupport.ts";
+import { testAuthority, type TestAuthority } from "./agentSupport.ts";
 import { UpkeepCloud } from "./upkeepCloud.ts";
 
 /** Real etcds on loopback with mutual TLS, each in a folder that looks like a machine, and the delivered agent. */
@@ -21,6 +21,15 @@ export interface Upkeep {
   readonly member: string;
   readonly done: readonly string[];
   readonly problems: Readonly<Record<string, string>>;
+}
+
+/** The desired state's part about access control. */
+export interface Access {
+  readonly enabled: boolean;
+  readonly users: readonly {
+    readonly name: string;
+    readonly permissions: readonly { readonly prefix: string; readonly access: string }[];
+  }[];
 }
 
 interface Member {
@@ -41,7 +50,7 @@ export class UpkeepCluster {
   #programs = "";
   #authority: TestAuthority | undefined;
   #endpoint = "";
-  #client: Pem | undefined;
+  #access: Access = { enabled: false, users: [] };
 
   constructor(
     network: string,
@@ -69,7 +78,6 @@ export class UpkeepCluster {
     });
     this.#programs = etcdPrograms(entry, version);
     this.#authority = await testAuthority("test");
-    this.#client = await this.#authority.sign("agent", []);
     this.#endpoint = await this.cloud.start();
     this.writeRecord({});
     for (const member of this.members) await this.#install(member);
@@ -114,7 +122,7 @@ export class UpkeepCluster {
     const { address } = this.#member(name);
     const pki = join(this.root(name), "etc/etcd/pki");
     const peers = this.members.map((each) => `${each.name}=https://${each.address}:2380`).join(",");
-    const tls = ["ca", "crt", "key"].map((what) => join(pki, `etcd.${what}`));
+    const tls = ["etcd.ca", "server.crt", "server.key"].map((file) => join(pki, file));
     const [ca = "", crt = "", key = ""] = tls;
     const child = spawn(
       join(this.#programs, "etcd"),
@@ -205,6 +213,41 @@ export class UpkeepCluster {
     });
   }
 
+  /** Another wish about access control, at every member. */
+  desire(access: Access): void {
+    this.#access = access;
+    for (const member of this.members) this.#approve(member);
+  }
+
+  #approve(member: Member): void {
+    const text = `${JSON.stringify(this.#config(member, this.#known().certificate))}\n`;
+    const sha256 = createHash("sha256").update(text).digest("hex");
+    const folder = join(this.root(member.name), "etc/etcd-cluster");
+    mkdirSync(join(folder, "config"), { recursive: true, mode: 0o700 });
+    writeFileSync(join(folder, `config/${sha256}.json`), text, { mode: 0o600 });
+    writeFileSync(join(folder, "approved"), `${sha256}\n`, { mode: 0o600 });
+    this.cloud.put(`config/${member.name}/approved`, `${sha256}\n`);
+  }
+
+  #known(): TestAuthority {
+    if (this.#authority === undefined) throw new Error("not started");
+    return this.#authority;
+  }
+
+  /** etcdctl as somebody else than the agent. */
+  async etcdctlAs(user: string, ...args: readonly string[]): Promise<string> {
+    const folder = join(this.#base, "users", user);
+    if (!existsSync(folder)) {
+      const { certificate, key } = await this.#known().sign(user, []);
+      mkdirSync(folder, { recursive: true });
+      writeFileSync(join(folder, "crt"), certificate);
+      writeFileSync(join(folder, "key"), key);
+    }
+    const [program, own] = this.#etcdctl("m1", []);
+    const pair = ["--cert", join(folder, "crt"), "--key", join(folder, "key")];
+    return (await execa(program, [...own.slice(0, 6), ...pair, ...args])).stdout;
+  }
+
   /** One run of upkeep. */
   async upkeep(name: string): Promise<Upkeep> {
     const { exitCode, stdout, stderr } = await this.agent(name, "upkeep");
@@ -215,12 +258,9 @@ export class UpkeepCluster {
   /** Desired state, keys, marker: as boot.sh and the agent leave them. */
   async #install(member: Member): Promise<void> {
     const { name, address, volumeId } = member;
-    const authority = this.#authority;
-    const client = this.#client;
-    if (authority === undefined || client === undefined) throw new Error("not started");
-    const server = await authority.sign(name, [address, "127.0.0.1"]);
-    const text = `${JSON.stringify(this.#config(member, authority.certificate))}\n`;
-    const sha256 = createHash("sha256").update(text).digest("hex");
+    const authority = this.#known();
+    const server = await authority.sign(name, [address, "127.0.0.1", "localhost"]);
+    const agent = await authority.sign(`agent-${name}`, []);
     const marker = {
       clusterUid: this.clusterUid,
       member: name,
@@ -230,17 +270,15 @@ export class UpkeepCluster {
     };
     const files = {
       "etc/etcd-cluster/boot.env": `CLUSTER=test\nMEMBER=${name}\nBUCKET=test-bucket\nREGION=eu-central-1\n`,
-      "etc/etcd-cluster/approved": `${sha256}\n`,
-      [`etc/etcd-cluster/config/${sha256}.json`]: text,
       "etc/etcd/pki/client-ca.crt": authority.certificate,
       "etc/etcd/pki/etcd.ca": authority.certificate,
-      "etc/etcd/pki/etcd.crt": server.certificate,
-      "etc/etcd/pki/etcd.key": server.key,
-      "etc/etcd/pki/agent.crt": client.certificate,
-      "etc/etcd/pki/agent.key": client.key,
+      "etc/etcd/pki/server.crt": server.certificate,
+      "etc/etcd/pki/server.key": server.key,
+      "etc/etcd/pki/agent.crt": agent.certificate,
+      "etc/etcd/pki/agent.key": agent.key,
       "var/lib/etcd/data/etcd-cluster.json": JSON.stringify(marker),
     };
-    this.cloud.put(`config/${name}/approved`, `${sha256}\n`);
+    this.#approve(member);
     for (const [path, content] of Object.entries(files)) {
       const file = join(this.root(name), path);
       mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
@@ -271,9 +309,12 @@ export class UpkeepCluster {
       etcd: {
         environment: { ETCD_NAME: name, ETCD_QUOTA_BACKEND_BYTES: String(this.#quotaBytes) },
       },
-      certificates: Object.fromEntries(
-        ["clientCa", "peerCa", "server", "peer", "agent"].map((what) => [what, certificate]),
-      ),
+      certificates: {
+        ...{ authorities: "1", revoked: [] },
+        ...Object.fromEntries(
+          ["clientCa", "peerCa", "server", "peer", "agent"].map((what) => [what, certificate]),
+        ),
+      },
       parameters: {
         serverKey: `/test/${name}/server-key`,
         peerKey: `/test/${name}/peer-key`,
@@ -282,6 +323,7 @@ export class UpkeepCluster {
       },
       initialMembers: this.members,
       recovery: { mode: "automatic", quorumLossSeconds: 180, volumeLossSeconds: 600 },
+      access: this.#access,
       backup: this.#settings,
     };
   }

@@ -50,6 +50,9 @@ const wanted = [
   "Grow",
   "Shrink",
   "Restore to a point",
+  "Renew certificates",
+  "Exchange an authority",
+  "Access control",
   "Alarms",
 ];
 

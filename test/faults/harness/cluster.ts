@@ -53,6 +53,7 @@ const outputSchema = z.object({
   caCertificate: z.string(),
   clientCertificate: z.string(),
   clientKey: z.string(),
+  userCertificates: z.record(z.string(), z.object({ certificate: z.string(), key: z.string() })),
   backupBucket: z.string(),
 });
 
@@ -61,6 +62,8 @@ interface Deployed {
   readonly declared: readonly StackMember[];
   readonly bucket: string;
   readonly tls: ClientTls;
+  /** Of the users of access control, by their names. */
+  readonly users: Readonly<Record<string, Omit<ClientTls, "ca">>>;
 }
 
 async function readDeployed(environment: Record<string, string>): Promise<Deployed> {
@@ -73,6 +76,7 @@ async function readDeployed(environment: Record<string, string>): Promise<Deploy
   return {
     declared: await stackMembers(environment),
     bucket: outputs.backupBucket,
+    users: outputs.userCertificates,
     tls: {
       ca: outputs.caCertificate,
       certificate: outputs.clientCertificate,
@@ -81,8 +85,10 @@ async function readDeployed(environment: Record<string, string>): Promise<Deploy
   };
 }
 
-/** What a writer does beside its streams. */
-type Load = Pick<WriterOptions, "retrying" | "once" | "changing">;
+/** What a writer does beside its streams, and the user of access control whose requests they are: the operator's unless it is said. */
+export type Load = Pick<WriterOptions, "retrying" | "once" | "changing"> & {
+  readonly user?: string;
+};
 
 /** The cluster under test, and everything that a line needs of it. */
 export class Cluster {
@@ -156,15 +162,23 @@ export class Cluster {
   }
 
   /** A writer among the lab's clients. */
-  async writer(prefix: string, streams: number, load: Load = {}): Promise<WriterProcess> {
+  async writer(
+    prefix: string,
+    streams: number,
+    { user, ...load }: Load = {},
+  ): Promise<WriterProcess> {
+    const { tls } = this.#deployed;
     return WriterProcess.start({
-      machineId: await bastionId(),
-      members: this.declared,
-      tls: this.#deployed.tls,
-      prefix,
-      streams,
+      ...{ machineId: await bastionId(), members: this.declared, prefix, streams, tls },
+      ...(user === undefined ? {} : { as: { ca: tls.ca, ...this.#pairOf(user) } }),
       ...load,
     });
+  }
+
+  #pairOf(user: string): Omit<ClientTls, "ca"> {
+    const pair = this.#deployed.users[user];
+    assert.ok(pair, `the stack has no certificate of ${user}`);
+    return pair;
   }
 
   /** Ends whatever a line that failed has left behind. */

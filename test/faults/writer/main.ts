@@ -9,6 +9,8 @@ import { Streams } from "./streams.ts";
 import { VoterWatch } from "./voters.ts";
 import { Watching } from "./watcher.ts";
 
+const clientTls = z.strictObject({ ca: z.string(), certificate: z.string(), key: z.string() });
+
 /**
  * The writer: a process in the network of the lab's clients that writes, watches and looks at the members until it is told to stop.
  * Its orders come on stdin, one JSON document a line, the first with keys and addresses (never in argv); it ends when stdin does, so
@@ -18,7 +20,9 @@ const orderSchema = z.discriminatedUnion("order", [
   z.strictObject({
     order: z.literal("start"),
     members: z.array(z.strictObject({ name: z.string(), address: z.ipv4() })).min(1),
-    tls: z.strictObject({ ca: z.string(), certificate: z.string(), key: z.string() }),
+    /** Who looks at the members and reads everything back, and whose requests the load is. */
+    tls: clientTls,
+    load: clientTls,
     prefix: z.string().min(1),
     journal: z.string(),
     streams: z.int().min(0).max(64),
@@ -65,13 +69,13 @@ const numbered = (length: number): number[] => Array.from({ length }, (_, index)
 
 function begin(order: Start): void {
   start = order;
-  const { members, tls, prefix } = order;
+  const { members, tls, load, prefix } = order;
   const journal = new Journal(order.journal);
   const addresses = members.map(({ address }) => address);
-  const streams = new Streams(addresses, tls, prefix, journal);
+  const streams = new Streams(addresses, load, prefix, journal);
   const clients = [...numbered(order.retrying), ...numbered(order.once)].map(
     (number, index) =>
-      new MixedClient(addresses, tls, prefix, journal, {
+      new MixedClient(addresses, load, prefix, journal, {
         number,
         kind: index < order.retrying ? "retrying" : "once",
       }),
@@ -85,7 +89,7 @@ function begin(order: Start): void {
   ]);
   if (order.changing) void new VoterWatch(addresses, tls, journal).run();
   else void new Monitor(members, tls, journal).run();
-  void new Watching(addresses, tls, prefix, journal).run();
+  void new Watching(addresses, load, prefix, journal).run();
 }
 
 /** Everything through one member after the other, until one serves the whole; then each member's own cluster. */
@@ -138,7 +142,7 @@ async function obey(order: z.output<typeof orderSchema>): Promise<unknown> {
       return {};
     }
     case "put": {
-      const endpoint = new Endpoint(order.address, start.tls, order.seconds * 1000);
+      const endpoint = new Endpoint(order.address, start.load, order.seconds * 1000);
       const { revision, clusterId } = await endpoint.put(order.key, order.value);
       endpoint.close();
       return { revision: String(revision), clusterId };

@@ -25,6 +25,8 @@ export interface WriterOptions {
   readonly machineId: string;
   readonly members: readonly { readonly name: string; readonly address: string }[];
   readonly tls: ClientTls;
+  /** Whose requests the load is; those of `tls` unless it is said. */
+  readonly as?: ClientTls;
   readonly prefix: string;
   readonly streams: number;
   /** Clients that read and write, with ordinary retries and without; none unless it is said. */
@@ -77,7 +79,7 @@ export class WriterProcess {
     const { members, tls, prefix, streams, retrying, once, changing } = options;
     const journal = join(writer.#folder, "journal");
     const named = members.map(({ name, address }) => ({ name, address }));
-    const load = { streams, retrying, once, changing };
+    const load = { load: options.as ?? tls, streams, retrying, once, changing };
     await writer.#ask({ order: "start", members: named, tls, prefix, journal, ...load });
     return writer;
   }

@@ -30,6 +30,8 @@ export interface Roll {
   readonly what: string;
   /** What the stack must be like before; it is brought there without being measured. */
   readonly given?: Settings;
+  /** The user of access control whose requests the load is; the operator unless it is said. */
+  readonly user?: string;
   /** The settings that change. A function is asked after `prepare`. */
   readonly change: Settings | ((stage: Stage) => Settings | Promise<Settings>);
   /** What happens before the change, with the load running: a member is broken, for example. */
@@ -70,7 +72,11 @@ export function roll(definition: Roll): void {
     await bringTo(stack, definition.given);
     const { cluster } = stack;
     const prefix = `rolls/${definition.name}/${Date.now()}/`;
-    const writer = await cluster.writer(prefix, 0, load);
+    const { user } = definition;
+    const writer = await cluster.writer(prefix, 0, {
+      ...load,
+      ...(user === undefined ? {} : { user }),
+    });
     try {
       await runRoll(definition, stack, writer, context);
     } catch (error) {

@@ -119,6 +119,19 @@ const cis: readonly Control<Facts>[] = [
     },
   },
   {
+    id: "etcd-revocation",
+    what: "both ports read a list of what was revoked, so that a dropped authority's certificates are turned away",
+    sources: ["DESIGN 5"],
+    check: settings({
+      ETCD_CLIENT_CRL_FILE: `${pki}/revoked.crl`,
+      ETCD_PEER_CRL_FILE: `${pki}/revoked.crl`,
+    }),
+    mutants: {
+      "clients' port without": withSetting("ETCD_CLIENT_CRL_FILE", ""),
+      "peers' port without": withSetting("ETCD_PEER_CRL_FILE", ""),
+    },
+  },
+  {
     id: "etcd-no-peer-auto-tls",
     what: "no certificate that etcd has signed for itself serves peers",
     sources: ["CIS 2.6"],
@@ -192,12 +205,17 @@ const files: readonly Control<Facts>[] = [
     check: (facts) => [
       ...modes(new RegExp(`^${pki}/.+$`), "600 etcd:etcd")(facts),
       ...modes(new RegExp(`^${pki}$`), "750 root:etcd")(facts),
+      // What the link leads to, and whatever else an exchange has left there.
+      ...modes(new RegExp(`^${pki}\\.d(/[^/]+)?$`), "750 root:etcd")(facts),
+      ...modes(new RegExp(`^${pki}\\.d/[^/]+/.+$`), "600 etcd:etcd")(facts),
       ...modes(/^\/etc\/ssh\/ssh_host_ed25519_key$/, "600 root:root")(facts),
     ],
     mutants: {
       "a readable key": withMode(`${pki}/server.key`, "644 etcd:etcd"),
       "somebody else's": withMode(`${pki}/peer.key`, "600 admin:admin"),
       "an open folder": withMode(pki, "755 root:root"),
+      "an open store": withMode(`${pki}.d`, "755 root:root"),
+      "an older key, readable": withMode(`${pki}.d/older/server.key`, "644 etcd:etcd"),
       "a readable host key": withMode("/etc/ssh/ssh_host_ed25519_key", "644 root:root"),
     },
   },

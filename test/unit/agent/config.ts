@@ -36,11 +36,13 @@ export function config(changes: Partial<MemberConfig> = {}): MemberConfig {
       }),
     },
     certificates: {
+      authorities: "1",
       clientCa: certificate,
       peerCa: certificate,
       server: certificate,
       peer: certificate,
       agent: certificate,
+      revoked: [],
     },
     parameters: {
       serverKey: "/test/m1/server-key",
@@ -54,6 +56,7 @@ export function config(changes: Partial<MemberConfig> = {}): MemberConfig {
       volumeId: volumes[name],
     })),
     recovery: { mode: "automatic", quorumLossSeconds: 180, volumeLossSeconds: 600 },
+    access: { enabled: false, users: [] },
     backup: { everyMinutes: 15, keepLast: 96, drillEveryHours: 24 },
     ...changes,
   };

@@ -418,8 +418,11 @@ describe("certificates", () => {
     );
     const both = ["digital_signature", "server_auth", "client_auth"];
     const client = ["digital_signature", "client_auth"];
+    const authority = ["cert_signing", "crl_signing", "digital_signature"];
     expect(uses).toEqual(
       Object.fromEntries([
+        ["etcd-tls-client-ca", authority],
+        ["etcd-tls-peer-ca", authority],
         ["etcd-tls-operator", client],
         ...memberNames.flatMap((member) => [
           [`etcd-tls-${member}-server`, both],

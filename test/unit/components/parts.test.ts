@@ -308,15 +308,59 @@ describe("client certificates", () => {
       "locallySignedCert:LocallySignedCert",
     ];
     for (const type of types) {
-      recording.find(`tls:index/${type}`, "etcd-tls-client-patroni");
+      recording.find(`tls:index/${type}`, "etcd-tls-consumer-patroni");
     }
     const { inputs } = recording.find(
       "tls:index/certRequest:CertRequest",
-      "etcd-tls-client-patroni",
+      "etcd-tls-consumer-patroni",
     );
     expect(inputs["subject"]).toEqual({ commonName: "patroni", organization: "etcd" });
     expect(issued && (await resolve(issued.privateKeyPem)).secret).toBe(true);
     expect(issued && (await resolve(issued.certificatePem)).value).toContain("BEGIN CERTIFICATE");
+  });
+});
+
+describe("the exchange of authorities", () => {
+  /** Names of what is there, without the cluster's prefix. */
+  async function made(certificateAuthorities: string): Promise<(type: string) => string[]> {
+    const { resources } = await recordCluster({ certificateAuthorities, size: 1 });
+    return (type) =>
+      resources
+        .filter((each) => each.type.endsWith(`:${type}`))
+        .map(({ name }) => name.replace(/^etcd-(tls-)?/, ""))
+        .sort();
+  }
+
+  test("while both are trusted there are keys for both, and one signs", async () => {
+    const both = await made("2+1");
+    expect(both("LocallySignedCert")).toEqual(
+      [
+        ...["client-ca", "client-ca-2", "peer-ca", "peer-ca-2"],
+        ...["m1-agent@2", "m1-peer@2", "m1-server@2", "operator@2"],
+      ].sort(),
+    );
+    expect(both("SelfSignedCert")).toEqual([
+      ...["client-ca", "client-ca-2", "client-root", "peer-root"],
+    ]);
+    const kinds = ["agent-key", "peer-key", "server-key"];
+    expect(both("Parameter").filter((name) => name.startsWith("m1-"))).toEqual(
+      [...kinds.flatMap((kind) => [`m1-${kind}`, `m1-${kind}-2`]), "m1-ssh-host-key"].sort(),
+    );
+  });
+
+  test("of a dropped one its certificate is left, to be revoked", async () => {
+    const second = await made("2");
+    expect(second("LocallySignedCert")).toContain("client-ca");
+    expect(second("SelfSignedCert")).toEqual(["client-ca-2", "client-root", "peer-root"]);
+    expect(second("Parameter").filter((name) => name.startsWith("m1-"))).toEqual([
+      ...["m1-agent-key-2", "m1-peer-key-2", "m1-server-key-2", "m1-ssh-host-key"],
+    ]);
+  });
+
+  test("a consumer cannot have the name of an administrator", async () => {
+    await recordCluster({ size: 1 }, (cluster) => {
+      expect(() => cluster.issueClientCertificate("agent-m1")).toThrow("choose another name");
+    });
   });
 });
 

@@ -251,7 +251,10 @@ describe("a member's desired state", () => {
       etcd: { sha256: "c".repeat(64), version: "3.6.14" },
     },
     etcd: { environment: { ETCD_NAME: "m1" } },
-    certificates: { clientCa: pem, peerCa: pem + pem, server: pem, peer: pem, agent: pem },
+    certificates: {
+      ...{ authorities: "1", clientCa: pem, peerCa: pem, server: pem + pem, peer: pem, agent: pem },
+      revoked: [],
+    },
     parameters: {
       serverKey: "/etcd-dev/m1/server-key",
       peerKey: "/etcd-dev/m1/peer-key",
@@ -260,6 +263,7 @@ describe("a member's desired state", () => {
     },
     initialMembers: [{ name: "m1", address: "10.42.0.11", volumeId: "vol-0123456789abcdef0" }],
     recovery: { mode: "automatic", quorumLossSeconds: 180, volumeLossSeconds: 600 },
+    access: { enabled: false, users: [] },
     backup: { everyMinutes: 15, keepLast: 96, drillEveryHours: 24 },
   };
 

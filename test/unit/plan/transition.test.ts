@@ -3,7 +3,10 @@ import fc from "fast-check";
 import { compareEtcdVersions, etcdStep } from "../../../components/plan/etcdVersions";
 import { transitionProblems, type Shape } from "../../../components/plan/transition";
 
-const shape: Shape = { etcdVersion: "3.6.14", size: 3, volumeSizeGiB: 20 };
+const shape: Shape = {
+  ...{ etcdVersion: "3.6.14", size: 3, volumeSizeGiB: 20 },
+  certificateAuthorities: "1",
+};
 
 function problems(before: Partial<Shape>, after: Partial<Shape>): string[] {
   return transitionProblems({ ...shape, ...before }, { ...shape, ...after }).map(
@@ -22,10 +25,12 @@ describe("a change of shape", () => {
 
   test("all that is wrong comes at once", () => {
     const wrong = transitionProblems(
-      { etcdVersion: "3.5.35", size: 7, volumeSizeGiB: 40 },
-      { etcdVersion: "3.7.3", size: 1, volumeSizeGiB: 20 },
+      { etcdVersion: "3.5.35", size: 7, volumeSizeGiB: 40, certificateAuthorities: "1" },
+      { etcdVersion: "3.7.3", size: 1, volumeSizeGiB: 20, certificateAuthorities: "2" },
     );
-    expect(wrong.map(({ path }) => path)).toEqual(["etcdVersion", "size", "size", "volumeSizeGiB"]);
+    expect(wrong.map(({ path }) => path)).toEqual([
+      ...["etcdVersion", "size", "size", "volumeSizeGiB", "certificateAuthorities"],
+    ]);
   });
 
   test("size and version one after the other", () => {
@@ -33,7 +38,9 @@ describe("a change of shape", () => {
       "size 5: it changes from 3 while etcd goes from 3.6.14 to 3.6.15, and new members would begin with a version that others do not have yet; change one of them, run `pulumi up`, then change the other",
     ]);
     expect(transitionProblems({ size: 3 }, { ...shape, size: 5 })).toEqual([]);
-    expect(transitionProblems({ etcdVersion: "3.6.13" }, shape)).toEqual([]);
+    expect(
+      transitionProblems({ etcdVersion: "3.6.13", certificateAuthorities: "1" }, shape),
+    ).toEqual([]);
   });
 
   test.each([
@@ -62,6 +69,27 @@ describe("a change of shape", () => {
     expect(problems({}, { volumeSizeGiB: 19 })).toEqual([
       "volumeSizeGiB 19: the volumes have 20 GiB, and a volume of EBS cannot be made smaller; choose 20 or more",
     ]);
+  });
+});
+
+describe("a change of authorities", () => {
+  test("a step at a time", () => {
+    expect(problems({}, { certificateAuthorities: "1+2" })).toEqual([]);
+    expect(problems({}, { certificateAuthorities: "2+1" })).toEqual([
+      "certificateAuthorities 2+1: the cluster is at 1, and every step has to reach all members and clients before the next one: 1+2 comes next; set it to 1, or to 1+2 to begin an exchange",
+    ]);
+  });
+
+  test("a cluster of before there was a root is left alone", () => {
+    const { etcdVersion, size, volumeSizeGiB } = shape;
+    const earlier = { etcdVersion, size, volumeSizeGiB };
+    const [problem, ...more] = transitionProblems(earlier, shape);
+    expect(more).toEqual([]);
+    expect(problem).toMatchObject({
+      path: "certificateAuthorities",
+      value: "1",
+      rule: expect.stringContaining("one authority without a root over it") as unknown,
+    });
   });
 });
 
