@@ -181,13 +181,22 @@ main() {
   fi
   [ "$mode" != --check ] || return 0
 
-  # Two at once would install into the same folders. The lock goes with this process.
+  if [ -n "$packages" ] || ! npm_is_current; then
+    set_up
+  fi
+}
+
+# Installs what is missing. Two at once would do it into the same folders: the second waits, and finds nothing left to do. The lock goes
+# with this process.
+set_up() {
   exec 9>>"$cache/.setup.lock"
   if ! flock --nonblock 9; then
-    printf 'make up: another one is setting this host up (process %s). Wait for it to end.\n' "$(tail -n 1 "$cache/.setup.lock")" >&2
-    exit 1
+    printf '== waits for process %s, which is setting this host up\n' "$(tail -n 1 "$cache/.setup.lock")"
+    flock 9
   fi
   printf '%s\n' "$$" >"$cache/.setup.lock"
+  local packages
+  packages=$(missing_packages)
   if [ -n "$packages" ]; then
     # shellcheck disable=SC2086 # a list of names, split on purpose
     install_packages $packages

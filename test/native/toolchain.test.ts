@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import {
   chmodSync,
+  copyFileSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -13,6 +14,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { parse } from "yaml";
 
 // Before the modules read them.
@@ -204,5 +206,36 @@ describe("preflight", () => {
       assert.match(stderr, /python3 is 3\.9\.2; needed: 3\.11 or newer\./);
       assert.match(stderr, /go is 1\.19\.8; needed: 1\.26 or newer\. Install/);
     }
+  });
+
+  test("two at once: the second waits for the first, and finds nothing left to do", async () => {
+    const checkout = join(scratch, "fresh");
+    const bin = join(scratch, "slow");
+    const installed = join(scratch, "installed");
+    mkdirSync(join(checkout, "lab", "cli"), { recursive: true });
+    mkdirSync(bin);
+    copyFileSync(
+      join(repository, "lab", "cli", "preflight.sh"),
+      join(checkout, "lab", "cli", "preflight.sh"),
+    );
+    writeFileSync(join(checkout, "package-lock.json"), "{}");
+    writeFileSync(
+      join(bin, "npm"),
+      `#!/bin/sh\n[ "$1" = ci ] || { echo 11.0.0; exit; }\necho once >>'${installed}'\nsleep 2\nmkdir node_modules\n`,
+    );
+    chmodSync(join(bin, "npm"), 0o755);
+    const preflight = () =>
+      promisify(execFile)("bash", ["lab/cli/preflight.sh"], {
+        cwd: checkout,
+        env: {
+          ...process.env,
+          PATH: `${bin}:${process.env["PATH"] ?? ""}`,
+          XDG_CACHE_HOME: join(scratch, "fresh-cache"),
+        },
+      });
+    const both = await Promise.all([preflight(), preflight()]);
+    assert.equal(readFileSync(installed, "utf8"), "once\n");
+    const waited = both.filter(({ stdout }) => /^== waits for process \d+, which/m.test(stdout));
+    assert.equal(waited.length, 1, both.map(({ stdout }) => stdout).join("\n--\n"));
   });
 });
