@@ -93,26 +93,39 @@ async function stepsOf(selection: string | undefined): Promise<Step[]> {
   }
 }
 
+const common = {
+  cwd: repository,
+  preferLocal: true,
+  stdin: "ignore",
+  reject: false,
+  env: { NODE_NO_WARNINGS: "1" },
+} as const;
+
+function say({ name }: Step, { passed, failed }: Count, started: number): void {
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  process.stdout.write(`== ${name}: ${passed} passed, ${failed} failed (${seconds} s)\n`);
+}
+
 async function runStep(step: Step): Promise<Count> {
   rmSync(report, { force: true });
   const started = performance.now();
   process.stdout.write(`\n== ${step.name}\n`);
   const [file, ...args] = step.command;
-  const result = await execa(file, args, {
-    cwd: repository,
-    preferLocal: true,
-    stdin: "ignore",
-    stdout: "inherit",
-    stderr: "inherit",
-    reject: false,
-    env: { NODE_NO_WARNINGS: "1" },
-  });
+  const result = await execa(file, args, { ...common, stdout: "inherit", stderr: "inherit" });
   const written = existsSync(report) ? readFileSync(report, "utf8") : undefined;
   const count = countOf(result.exitCode === 0, step.count, written);
-  const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  process.stdout.write(
-    `== ${step.name}: ${count.passed} passed, ${count.failed} failed (${seconds} s)\n`,
-  );
+  say(step, count, started);
+  return count;
+}
+
+/** A step without tests of its own, beside others: what it says is shown when it is over. */
+async function runCheck(step: Step): Promise<Count> {
+  const started = performance.now();
+  const [file, ...args] = step.command;
+  const result = await execa(file, args, { ...common, all: true });
+  const count = countOf(result.exitCode === 0, undefined, undefined);
+  process.stdout.write(`\n== ${step.name}\n${result.all === "" ? "" : `${result.all}\n`}`);
+  say(step, count, started);
   return count;
 }
 
@@ -120,18 +133,29 @@ let passed = 0;
 let failed = 0;
 /** What failed, repeated at the very end: nobody scrolls back through a quarter of an hour. */
 const failures: string[] = [];
+
+function note(step: Step, count: Count): void {
+  passed += count.passed;
+  failed += count.failed;
+  if (count.failed > 0) {
+    const texts = count.failures.length > 0 ? count.failures : ["(see above)"];
+    failures.push(...texts.map((text) => `${step.name}: ${text}`));
+  }
+}
+
 try {
-  for (const step of await stepsOf(process.argv[2])) {
-    const count = await runStep(step);
-    passed += count.passed;
-    failed += count.failed;
-    if (count.failed > 0) {
-      failures.push(
-        ...(count.failures.length > 0 ? count.failures : ["(see above)"]).map(
-          (text) => `${step.name}: ${text}`,
-        ),
-      );
-    }
+  const steps = await stepsOf(process.argv[2]);
+  const checks = steps.filter(({ count }) => count === undefined);
+  if (checks.length > 0) {
+    process.stdout.write(`== at once: ${checks.map(({ name }) => name).join(", ")}\n`);
+    await Promise.all(
+      checks.map(async (step) => {
+        note(step, await runCheck(step));
+      }),
+    );
+  }
+  for (const step of steps) {
+    if (step.count !== undefined) note(step, await runStep(step));
   }
 } finally {
   rmSync(scratch, { recursive: true, force: true });
