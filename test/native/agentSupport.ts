@@ -20,61 +20,67 @@ export interface TestAuthority {
   sign(name: string, addresses: readonly string[]): Promise<Pem>;
 }
 
-async function pem(key: webcrypto.CryptoKey): Promise<string> {
-  const bytes = await webcrypto.subtle.exportKey("pkcs8", key);
-  return `${x509.PemConverter.encode(bytes, "PRIVATE KEY")}\n`;
+/** A private key, which may get several certificates. */
+export interface Key {
+  readonly pair: webcrypto.CryptoKeyPair;
+  readonly pem: string;
 }
 
-async function keyPair(): Promise<webcrypto.CryptoKeyPair> {
-  return webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+/** Makes a private key. */
+export async function newKey(): Promise<Key> {
+  const pair = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+  const bytes = await webcrypto.subtle.exportKey("pkcs8", pair.privateKey);
+  return { pair, pem: `${x509.PemConverter.encode(bytes, "PRIVATE KEY")}\n` };
 }
 
-function validity(): { notBefore: Date; notAfter: Date } {
+/** What all certificates under test have in common: from a minute ago on for a day, signed by a key like the others. */
+export function common(): {
+  notBefore: Date;
+  notAfter: Date;
+  signingAlgorithm: typeof algorithm;
+} {
   return {
     notBefore: new Date(Date.now() - 60_000),
     notAfter: new Date(Date.now() + 86_400_000),
+    signingAlgorithm: algorithm,
   };
+}
+
+/** What a certificate of a server that is also a client says of itself: its addresses and names, if it has any. */
+export function leafExtensions(addresses: readonly string[]): x509.Extension[] {
+  const { serverAuth, clientAuth } = x509.ExtendedKeyUsage;
+  const names = addresses.map((value) => ({
+    type: /^[0-9.]+$/.test(value) ? ("ip" as const) : ("dns" as const),
+    value,
+  }));
+  return [
+    new x509.ExtendedKeyUsageExtension([serverAuth, clientAuth]),
+    ...(names.length === 0 ? [] : [new x509.SubjectAlternativeNameExtension(names)]),
+  ];
 }
 
 /** Makes an authority. */
 export async function testAuthority(name: string): Promise<TestAuthority> {
-  const keys = await keyPair();
+  const { pair: keys } = await newKey();
   const authority = await x509.X509CertificateGenerator.createSelfSigned({
     name: `CN=${name}`,
-    ...validity(),
-    signingAlgorithm: algorithm,
+    ...common(),
     keys,
     extensions: [new x509.BasicConstraintsExtension(true, 0, true)],
   });
   return {
     certificate: `${authority.toString("pem")}\n`,
     sign: async (subject, addresses) => {
-      const own = await keyPair();
+      const own = await newKey();
       const certificate = await x509.X509CertificateGenerator.create({
         subject: `CN=${subject}`,
         issuer: authority.subject,
-        ...validity(),
-        signingAlgorithm: algorithm,
-        publicKey: own.publicKey,
+        ...common(),
+        publicKey: own.pair.publicKey,
         signingKey: keys.privateKey,
-        extensions: [
-          new x509.ExtendedKeyUsageExtension([
-            x509.ExtendedKeyUsage.serverAuth,
-            x509.ExtendedKeyUsage.clientAuth,
-          ]),
-          ...(addresses.length === 0
-            ? []
-            : [
-                new x509.SubjectAlternativeNameExtension(
-                  addresses.map((value) => ({
-                    type: /^[0-9.]+$/.test(value) ? "ip" : "dns",
-                    value,
-                  })),
-                ),
-              ]),
-        ],
+        extensions: leafExtensions(addresses),
       });
-      return { certificate: `${certificate.toString("pem")}\n`, key: await pem(own.privateKey) };
+      return { certificate: `${certificate.toString("pem")}\n`, key: own.pem };
     },
   };
 }

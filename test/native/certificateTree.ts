@@ -1,29 +1,9 @@
-import "./agentSupport.ts";
 import { connect } from "node:tls";
-import { webcrypto } from "node:crypto";
+// First: it makes the library usable.
+import { common, leafExtensions, newKey, type Key } from "./agentSupport.ts";
 import * as x509 from "@peculiar/x509";
 
 /** Certificates as the component makes them: a root that signs authorities, these sign the rest; and who is let in with them. */
-
-const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
-
-/** A private key that may get several certificates. */
-export interface Key {
-  readonly pair: webcrypto.CryptoKeyPair;
-  readonly pem: string;
-}
-
-/** Makes a private key. */
-export async function newKey(): Promise<Key> {
-  const pair = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-  const bytes = await webcrypto.subtle.exportKey("pkcs8", pair.privateKey);
-  return { pair, pem: `${x509.PemConverter.encode(bytes, "PRIVATE KEY")}\n` };
-}
-
-const validity = (): { notBefore: Date; notAfter: Date } => ({
-  notBefore: new Date(Date.now() - 60_000),
-  notAfter: new Date(Date.now() + 86_400_000),
-});
 
 async function asAuthority(key: Key): Promise<x509.Extension[]> {
   return [
@@ -53,8 +33,7 @@ export async function newRoot(name: string): Promise<Root> {
   const key = await newKey();
   const root = await x509.X509CertificateGenerator.createSelfSigned({
     name: `CN=${name}`,
-    ...validity(),
-    signingAlgorithm: algorithm,
+    ...common(),
     keys: key.pair,
     extensions: await asAuthority(key),
   });
@@ -70,15 +49,14 @@ async function newAuthority(
   rootKey: Key,
 ): Promise<SignedAuthority> {
   const key = await newKey();
-  const common = { ...validity(), signingAlgorithm: algorithm };
   const signed = await x509.X509CertificateGenerator.create({
-    ...{ subject: `CN=${name}`, issuer: root.subject, ...common },
+    ...{ subject: `CN=${name}`, issuer: root.subject, ...common() },
     publicKey: key.pair.publicKey,
     signingKey: rootKey.pair.privateKey,
     extensions: await asAuthority(key),
   });
   const selfSigned = await x509.X509CertificateGenerator.createSelfSigned({
-    ...{ name: `CN=${name}`, keys: key.pair, ...common },
+    ...{ name: `CN=${name}`, keys: key.pair, ...common() },
     extensions: await asAuthority(key),
   });
   const certificate = `${signed.toString("pem")}\n`;
@@ -87,22 +65,12 @@ async function newAuthority(
     selfSigned: `${selfSigned.toString("pem")}\n`,
     sign: async (subject, own, addresses = []) => {
       const leaf = await x509.X509CertificateGenerator.create({
-        ...{ subject: `CN=${subject}`, issuer: `CN=${name}`, ...common },
+        ...{ subject: `CN=${subject}`, issuer: `CN=${name}`, ...common() },
         publicKey: own.pair.publicKey,
         signingKey: key.pair.privateKey,
         extensions: [
           new x509.BasicConstraintsExtension(false, undefined, true),
-          new x509.ExtendedKeyUsageExtension([
-            x509.ExtendedKeyUsage.serverAuth,
-            x509.ExtendedKeyUsage.clientAuth,
-          ]),
-          ...(addresses.length === 0
-            ? []
-            : [
-                new x509.SubjectAlternativeNameExtension(
-                  addresses.map((value) => ({ type: "ip" as const, value })),
-                ),
-              ]),
+          ...leafExtensions(addresses),
         ],
       });
       return `${leaf.toString("pem")}\n${certificate}`;

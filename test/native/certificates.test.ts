@@ -10,22 +10,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { buildSync } from "esbuild";
 import { execa } from "execa";
+import { etcdModules, type EtcdVersion } from "../../lab/toolchain/artifacts.ts";
 import {
-  builtEtcd,
-  ensureEtcd,
-  etcdModules,
-  etcdPrograms,
-  type EtcdVersion,
-} from "../../lab/toolchain/artifacts.ts";
-import {
-  newKey,
   newRoot,
   turnedAway,
   type Caller,
-  type Key,
   type Root,
   type SignedAuthority,
 } from "./certificateTree.ts";
+import { newKey, type Key } from "./agentSupport.ts";
+import { programsOf } from "./etcdPrograms.ts";
 
 /**
  * What the exchange of certificates rests on, asked of real etcds: whom they trust is read when they start; what they show, and what is
@@ -33,7 +27,6 @@ import {
  */
 
 const repository = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
-const defaultVersion: EtcdVersion = "3.6.14";
 const ports = { client: 2379, peer: 2380 } as const;
 
 type Files =
@@ -66,12 +59,6 @@ interface PkiLibrary {
   ): Promise<boolean>;
   revocationList(serials: readonly string[]): Buffer;
   serialsOf(pems: readonly string[]): string[];
-}
-
-async function programsOf(version: EtcdVersion): Promise<string | undefined> {
-  const wanted = version === defaultVersion || process.env["ETCD_ALL_MINORS"] === "1";
-  const silent = (): void => undefined;
-  return wanted ? etcdPrograms(await ensureEtcd(version, silent), version) : builtEtcd(version);
 }
 
 /** The agent's code for another root folder than /; it reads its name when it is loaded. */

@@ -18,15 +18,10 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { spawn } from "node:child_process";
 import { execa } from "execa";
-import {
-  builtEtcd,
-  ensureEtcd,
-  etcdModules,
-  etcdPrograms,
-  type EtcdVersion,
-} from "../../lab/toolchain/artifacts.ts";
+import { etcdModules, type EtcdVersion } from "../../lab/toolchain/artifacts.ts";
 import { agentLibrary, type Recovered } from "./agentLibrary.ts";
 import { EtcdProcesses, type Member } from "./etcdProcesses.ts";
+import { programsOf } from "./etcdPrograms.ts";
 
 /**
  * What is recovered from the data of one member, with real etcds on loopback: everything that was ever acknowledged and is in its log,
@@ -43,11 +38,6 @@ const defaultVersion: EtcdVersion = "3.6.14";
 const silent = (): void => undefined;
 const trials = Number(process.env["SURVIVOR_TRIALS"] ?? 4);
 const options = ["--strict-reconfig-check=false", "--snapshot-count", "25"];
-
-async function programsOf(version: EtcdVersion): Promise<string | undefined> {
-  const wanted = version === defaultVersion || process.env["ETCD_ALL_MINORS"] === "1";
-  return wanted ? etcdPrograms(await ensureEtcd(version, silent), version) : builtEtcd(version);
-}
 
 /** Hashes of all files, to see that nothing was altered. */
 function fingerprint(folder: string): Record<string, string> {
