@@ -12,7 +12,7 @@ node_modules/.package-lock.json: package-lock.json
 	@npm ci --no-audit --no-fund --loglevel=error >&2
 	@touch $@
 
-.PHONY: help up down env status verify etcdctl ssh logs alarms backup replace fault recover fence restore test test-quick test-crash test-faults test-rolls test-runbooks test-security clean preflight
+.PHONY: help up lab down env status verify etcdctl ssh logs alarms backup replace fault recover fence restore test test-quick test-crash test-faults test-rolls test-runbooks test-security clean preflight
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -22,6 +22,9 @@ preflight: ## say what this host lacks for the lab; install missing Debian and n
 
 up: preflight ## everything: set-up, the lab, `pulumi up`; STACK=dev (three members) or prod (five)
 	@$(LAB) up
+
+lab: preflight ## only the lab, empty: for other Pulumi projects, see docs/lab.md
+	@$(LAB) lab
 
 down: node_modules/.package-lock.json ## destroy the cluster and remove everything of the lab
 	@$(LAB) down

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { dirname } from "node:path";
 import { execa } from "execa";
 import { clean } from "../machines/clean.ts";
 import { labState } from "../paths.ts";
@@ -9,11 +9,12 @@ import { daemonPid, stopDaemon } from "./daemon.ts";
 import { ensureEnvironment } from "./environment.ts";
 import { endLeftoverPulumi } from "./leftovers.ts";
 import { takeLock } from "./lock.ts";
+import { ownProject, stateFile } from "./stackConfig.ts";
 import { Stages } from "./stages.ts";
 
-/** Names of the stacks that the lab's backend holds. */
+/** Names of this project's stacks that the lab's backend holds. Those of other projects have their program elsewhere, and go with the lab. */
 function stacksInState(): string[] {
-  const folder = join(labState, "backend", ".pulumi", "stacks", "etcd-cluster");
+  const folder = dirname(stateFile({ project: ownProject, stack: "any" }));
   if (!existsSync(folder)) return [];
   return readdirSync(folder)
     .filter((name) => name.endsWith(".json"))

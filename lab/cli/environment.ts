@@ -3,11 +3,18 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { parse } from "yaml";
 import { adminCredentials, frontEndpoint, labBin, labState } from "../paths.ts";
-import { ensureNodeArchive } from "../toolchain/artifacts.ts";
 import { ensureEngine, repository } from "../toolchain/engine.ts";
 import { hostPath } from "../toolchain/hostPath.ts";
 import type { Log } from "../toolchain/progress.ts";
-import { etcdArchive, etcdVersionOf, labConfigFile, type LabConfig } from "./stackConfig.ts";
+import {
+  backendFolder,
+  etcdVersionOf,
+  labArtifacts,
+  ownProject,
+  saltFile,
+  stackFolder,
+  stateFile,
+} from "./stackConfig.ts";
 
 /** Region of the lab when a stack's config names none. */
 export const defaultRegion = "eu-central-1";
@@ -92,7 +99,7 @@ function secondLab(): Record<string, string> {
   );
 }
 
-/** Everything that a shell needs for plain `pulumi` against the lab. */
+/** Everything that a shell needs for plain `pulumi` against the lab, in this project and any other. */
 export function environmentOf(stack: string, engine: string): Record<string, string> {
   const region = regionOf(stack);
   return {
@@ -101,7 +108,7 @@ export function environmentOf(stack: string, engine: string): Record<string, str
     ...secondLab(),
     PULUMI_STACK: stack,
     PULUMI_HOME: join(labState, "pulumi-home"),
-    PULUMI_BACKEND_URL: `file://${join(labState, "backend")}`,
+    PULUMI_BACKEND_URL: `file://${backendFolder}`,
     PULUMI_CONFIG_PASSPHRASE: "the lab's state holds nothing worth keeping",
     PULUMI_IGNORE_AMBIENT_PLUGINS: "true",
     PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
@@ -124,29 +131,26 @@ async function ensureStack(
   stack: string,
   environment: Record<string, string>,
   engine: string,
-  node: LabConfig["node"],
 ): Promise<void> {
-  const folder = join(labState, "stacks", stack);
-  const backend = join(labState, "backend");
+  const name = { project: ownProject, stack };
+  const folder = stackFolder(name);
   const scratch = join(folder, `Pulumi.${stack}.yaml`);
-  const state = join(backend, ".pulumi", "stacks", "etcd-cluster", `${stack}.json`);
   mkdirSync(folder, { recursive: true });
-  mkdirSync(backend, { recursive: true });
-  if (!existsSync(state) || !existsSync(scratch)) {
-    writeFileSync(join(folder, "Pulumi.yaml"), "name: etcd-cluster\nruntime: nodejs\n");
+  mkdirSync(backendFolder, { recursive: true });
+  if (!existsSync(stateFile(name)) || !existsSync(scratch)) {
+    writeFileSync(join(folder, "Pulumi.yaml"), `name: ${ownProject}\nruntime: nodejs\n`);
     const init = await execa(join(engine, "pulumi"), ["stack", "init", stack], {
       cwd: folder,
       env: environment,
       reject: false,
     });
     // Another `make env` may have been quicker: what counts is that the stack and its salt are there.
-    if (init.exitCode !== 0 && !(existsSync(state) && existsSync(scratch))) {
+    if (init.exitCode !== 0 && !(existsSync(stateFile(name)) && existsSync(scratch))) {
       throw new Error(`the stack ${stack} could not be created: ${init.stderr}`);
     }
   }
   const { encryptionsalt } = parse(readFileSync(scratch, "utf8")) as { encryptionsalt: string };
-  const addition: LabConfig = { encryptionSalt: encryptionsalt, node };
-  writeFileSync(labConfigFile(stack), JSON.stringify(addition));
+  writeFileSync(saltFile(name), encryptionsalt);
 }
 
 /**
@@ -160,13 +164,12 @@ export async function ensureEnvironment(stack: string, log: Log): Promise<Record
     );
   }
   const engine = await ensureEngine(log);
-  const node = await ensureNodeArchive(log);
   // Built here rather than at the first `pulumi`, where it would look as if that hung.
-  await etcdArchive(etcdVersionOf(trackedConfig(stack)), log);
+  await labArtifacts(etcdVersionOf(trackedConfig(stack), ownProject), log);
   const environment = environmentOf(stack, engine);
   installProviders(join(labState, "pulumi-home"), engine);
   installWrapper(labBin, engine);
-  await ensureStack(stack, environment, engine, { path: join(node, "node.tar.gz") });
+  await ensureStack(stack, environment, engine);
   return environment;
 }
 

@@ -11,6 +11,10 @@ const commands: Record<string, () => Promise<void>> = {
     const { up } = await import("./up.ts");
     await up(stack, log);
   },
+  lab: async () => {
+    const { lab } = await import("./up.ts");
+    await lab(stack, log);
+  },
   down: async () => {
     const { down } = await import("./down.ts");
     await down(log);

@@ -2,16 +2,8 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "
 import { dirname, join, resolve } from "node:path";
 import { parse, stringify } from "yaml";
 import { labState } from "../paths.ts";
-import { defaultEtcd, ensureEtcd, isBuildable } from "../toolchain/artifacts.ts";
+import { defaultEtcd, ensureEtcd, ensureNodeArchive, isBuildable } from "../toolchain/artifacts.ts";
 import { standardError, type Log } from "../toolchain/progress.ts";
-
-/** What the lab adds to a stack's own config, kept out of the tracked file. */
-export interface LabConfig {
-  /** Salt of the lab's passphrase for this stack. */
-  readonly encryptionSalt: string;
-  /** Archive of Node that the machines install, instead of a download. */
-  readonly node: { readonly path: string };
-}
 
 /** Archives that machines of the lab install; without etcd's the program asks for it, as it does on AWS. */
 interface Artifacts {
@@ -19,17 +11,36 @@ interface Artifacts {
   readonly etcd?: { readonly path: string };
 }
 
-/** Project whose config the lab adds to. */
-const project = "etcd-cluster";
-
-/** Where the merged config of a stack is written. */
-export function mergedConfigFile(stack: string): string {
-  return join(labState, "stacks", stack, "merged.yaml");
+/** A stack, by the name of its project (from Pulumi.yaml) and its own. */
+export interface StackName {
+  readonly project: string;
+  readonly stack: string;
 }
 
-/** Where the lab's additions to a stack are kept. */
-export function labConfigFile(stack: string): string {
-  return join(labState, "stacks", stack, "lab.json");
+/** The project of the checkout's own program; others may be brought to the lab as well. */
+export const ownProject = "etcd-cluster";
+
+/** Pulumi's state, as the lab's file backend keeps it. */
+export const backendFolder = join(labState, "backend");
+
+/** Where the state of a stack is, if the lab has it. */
+export function stateFile({ project, stack }: StackName): string {
+  return join(backendFolder, ".pulumi", "stacks", project, `${stack}.json`);
+}
+
+/** Where the lab keeps what it knows and writes of a stack. */
+export function stackFolder({ project, stack }: StackName): string {
+  return join(labState, "stacks", project, stack);
+}
+
+/** Where the merged config of a stack is written. */
+function mergedConfigFile(name: StackName): string {
+  return join(stackFolder(name), "merged.yaml");
+}
+
+/** Where the salt of a stack is kept that the lab created itself; whoever creates one by `pulumi stack init` has it in the stack's file. */
+export function saltFile(name: StackName): string {
+  return join(stackFolder(name), "salt");
 }
 
 interface StackFile {
@@ -41,28 +52,35 @@ function parsedStack(tracked: string): StackFile {
 }
 
 /** The version of etcd that a stack's tracked config asks for. */
-export function etcdVersionOf(tracked: string): string {
+export function etcdVersionOf(tracked: string, project: string): string {
   const value = parsedStack(tracked).config?.[`${project}:etcdVersion`];
   return typeof value === "string" ? value : defaultEtcd;
 }
 
 /**
  * The tracked config with the lab's additions. What the tracked file says wins over them, except for the
- * secrets provider: another one could not be opened here.
+ * secrets provider of a stack that the lab created: another one could not be opened here.
  */
-export function mergeConfig(tracked: string, salt: string, artifacts: Artifacts): string {
+export function mergeConfig(
+  tracked: string,
+  project: string,
+  salt: string | undefined,
+  artifacts: Artifacts,
+): string {
   const parsed = parsedStack(tracked);
   return stringify({
     ...parsed,
-    encryptionsalt: salt,
+    ...(salt !== undefined && { encryptionsalt: salt }),
     config: { [`${project}:artifacts`]: artifacts, ...parsed.config },
   });
 }
 
-/** The archive of a version, which is built when it is asked for; none of one that the lab has no sources of. */
-export async function etcdArchive(version: string, log: Log): Promise<string | undefined> {
-  if (!isBuildable(version)) return undefined;
-  return join(await ensureEtcd(version, log), "etcd.tar.gz");
+/** The archives for a version of etcd, built when they are asked for; without etcd where the lab has no sources of it. */
+export async function labArtifacts(version: string, log: Log): Promise<Artifacts> {
+  const node = { path: join(await ensureNodeArchive(log), "node.tar.gz") };
+  return isBuildable(version)
+    ? { node, etcd: { path: join(await ensureEtcd(version, log), "etcd.tar.gz") } }
+    : { node };
 }
 
 /** The value of an option in a command line, in all the forms that pulumi takes it: `-s x`, `-sx`, `--stack x`, `--stack=x`. */
@@ -78,10 +96,15 @@ export function optionOf(args: readonly string[], short: string, long: string): 
   return value;
 }
 
-/** The folder of the Pulumi project that a command started in a folder is about: pulumi searches upwards. */
-function projectFolder(start: string): string | undefined {
+/** The Pulumi project that a command started in a folder is about: pulumi searches upwards. */
+function projectOf(start: string): { folder: string; project: string } | undefined {
   for (let folder = resolve(start); ; folder = dirname(folder)) {
-    if (existsSync(join(folder, "Pulumi.yaml"))) return folder;
+    const file = join(folder, "Pulumi.yaml");
+    if (existsSync(file)) {
+      const { name } = (parse(readFileSync(file, "utf8")) ?? {}) as { name?: unknown };
+      // Pulumi says what is wrong with a project without a name.
+      return typeof name === "string" ? { folder, project: name } : undefined;
+    }
     if (folder === dirname(folder)) return undefined;
   }
 }
@@ -96,23 +119,23 @@ export async function refreshMergedConfig(
   args: readonly string[],
   folder: string,
   defaultStack: string | undefined,
-  archive: typeof etcdArchive = etcdArchive,
+  archives: typeof labArtifacts = labArtifacts,
 ): Promise<string | undefined> {
   // `org/project/stack` names the same stack as `stack`.
   const stack = (optionOf(args, "s", "stack") ?? defaultStack)?.split("/").at(-1);
-  const place = projectFolder(optionOf(args, "C", "cwd") ?? folder);
-  if (stack === undefined || place === undefined || !existsSync(labConfigFile(stack))) {
-    return undefined;
-  }
-  const addition = JSON.parse(readFileSync(labConfigFile(stack), "utf8")) as LabConfig;
-  const tracked = join(place, `Pulumi.${stack}.yaml`);
+  const place = projectOf(optionOf(args, "C", "cwd") ?? folder);
+  if (stack === undefined || place === undefined) return undefined;
+  const { project } = place;
+  const name = { project, stack };
+  const salt = existsSync(saltFile(name)) ? readFileSync(saltFile(name), "utf8") : undefined;
+  if (salt === undefined && !existsSync(stateFile(name))) return undefined;
+  const tracked = join(place.folder, `Pulumi.${stack}.yaml`);
   const text = existsSync(tracked) ? readFileSync(tracked, "utf8") : "";
-  const etcd = await archive(etcdVersionOf(text), standardError);
-  const artifacts = { node: addition.node, ...(etcd !== undefined && { etcd: { path: etcd } }) };
-  const merged = mergedConfigFile(stack);
+  const artifacts = await archives(etcdVersionOf(text, project), standardError);
+  const merged = mergedConfigFile(name);
   mkdirSync(dirname(merged), { recursive: true });
   // Another pulumi may be reading it.
-  writeFileSync(`${merged}.${process.pid}`, mergeConfig(text, addition.encryptionSalt, artifacts));
+  writeFileSync(`${merged}.${process.pid}`, mergeConfig(text, project, salt, artifacts));
   renameSync(`${merged}.${process.pid}`, merged);
   return merged;
 }

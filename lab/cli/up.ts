@@ -67,9 +67,13 @@ async function pulumiUp(environment: Record<string, string>, signal: AbortSignal
   );
 }
 
-/** `make up`: everything from nothing to a verified cluster. */
-export async function up(stack: string, log: Log): Promise<void> {
-  const release = takeLock(`make up STACK=${stack}`);
+/** Runs the stages of a command that changes the lab: alone, and so that an interruption lets the stage under way end. */
+async function staged(
+  command: string,
+  log: Log,
+  work: (stages: Stages, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const release = takeLock(command);
   const interruption = new AbortController();
   const interrupted = (): void => {
     if (interruption.signal.aborted) process.exit(130);
@@ -84,21 +88,7 @@ export async function up(stack: string, log: Log): Promise<void> {
   process.once("exit", release);
   try {
     const { signal } = interruption;
-    const stages = new Stages(log, signal);
-    const environment = await stages.run("toolchain and machine image", async () => {
-      // The image waits for the network, the toolchain for the processor: together they take little more than the longer one.
-      const [ready] = await Promise.all([
-        ensureEnvironment(stack, log),
-        ensureMoto(log),
-        ensureImage({ log }),
-        ensureAgent(),
-      ]);
-      return ready;
-    });
-    await stages.run("the lab", () => ensureDaemon(environment, regionOf(stack)));
-    await stages.run(`pulumi up (${stack})`, () => pulumiUp(environment, signal));
-    const table = await stages.run("status", () => statusTable(environment));
-    log(`\n${table}\n\nWhere the time went:\n${stages.table()}\n\nNext:\n${nextCommands(stack)}`);
+    await work(new Stages(log, signal), signal);
   } catch (error) {
     // What an interrupted stage says of its children's deaths is not news.
     interruption.signal.throwIfAborted();
@@ -107,4 +97,42 @@ export async function up(stack: string, log: Log): Promise<void> {
     for (const name of signals) process.off(name, interrupted);
     release();
   }
+}
+
+/** The lab itself, without anything in it. */
+async function startLab(stack: string, stages: Stages, log: Log): Promise<Record<string, string>> {
+  const environment = await stages.run("toolchain and machine image", async () => {
+    // The image waits for the network, the toolchain for the processor: together they take little more than the longer one.
+    const [ready] = await Promise.all([
+      ensureEnvironment(stack, log),
+      ensureMoto(log),
+      ensureImage({ log }),
+      ensureAgent(),
+    ]);
+    return ready;
+  });
+  await stages.run("the lab", () => ensureDaemon(environment, regionOf(stack)));
+  return environment;
+}
+
+/** `make lab`: an empty AWS, for whatever program. */
+export async function lab(stack: string, log: Log): Promise<void> {
+  await staged("make lab", log, async (stages) => {
+    await startLab(stack, stages, log);
+    log(
+      `${stages.table()}\n\nNext:\n` +
+        '  eval "$(make -s env)"   and then, in the folder of any Pulumi project:\n' +
+        "  pulumi stack init dev; pulumi up",
+    );
+  });
+}
+
+/** `make up`: everything from nothing to a verified cluster. */
+export async function up(stack: string, log: Log): Promise<void> {
+  await staged(`make up STACK=${stack}`, log, async (stages, signal) => {
+    const environment = await startLab(stack, stages, log);
+    await stages.run(`pulumi up (${stack})`, () => pulumiUp(environment, signal));
+    const table = await stages.run("status", () => statusTable(environment));
+    log(`\n${table}\n\nWhere the time went:\n${stages.table()}\n\nNext:\n${nextCommands(stack)}`);
+  });
 }

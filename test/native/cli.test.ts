@@ -42,7 +42,7 @@ describe("mergeConfig", () => {
   const artifacts = { node: { path: "/n" }, etcd: { path: "/e" } };
   test("adds the lab's artifacts and salt, keeps everything else", () => {
     const merged: unknown = parse(
-      mergeConfig("config:\n  aws:region: eu-central-1\n", salt, artifacts),
+      mergeConfig("config:\n  aws:region: eu-central-1\n", "etcd-cluster", salt, artifacts),
     );
     assert.deepEqual(merged, {
       encryptionsalt: salt,
@@ -51,13 +51,21 @@ describe("mergeConfig", () => {
   });
   test("what the tracked file says of artifacts wins", () => {
     const merged = parse(
-      mergeConfig("config:\n  etcd-cluster:artifacts: {}\n", salt, artifacts),
+      mergeConfig("config:\n  other:artifacts: {}\n", "other", salt, artifacts),
     ) as { config: unknown };
-    assert.deepEqual(merged.config, { "etcd-cluster:artifacts": {} });
+    assert.deepEqual(merged.config, { "other:artifacts": {} });
   });
   test("an empty file is a file without settings", () => {
-    const { encryptionsalt } = parse(mergeConfig("", salt, artifacts)) as Record<string, unknown>;
-    assert.equal(encryptionsalt, salt);
+    const merged = parse(mergeConfig("", "other", salt, artifacts)) as Record<string, unknown>;
+    assert.deepEqual(merged, { encryptionsalt: salt, config: { "other:artifacts": artifacts } });
+  });
+  test("a stack that somebody else created keeps its own salt", () => {
+    const merged = parse(
+      mergeConfig("encryptionsalt: v1:own\n", "other", undefined, artifacts),
+    ) as {
+      encryptionsalt: unknown;
+    };
+    assert.equal(merged.encryptionsalt, "v1:own");
   });
 });
 
@@ -65,9 +73,9 @@ test("the lab's default etcd is the program's", () => {
   const plan = readFileSync(join(repository, "components/plan/etcdVersions.ts"), "utf8");
   assert.match(
     plan,
-    new RegExp(`^export const defaultEtcdVersion = "${etcdVersionOf("")}";$`, "m"),
+    new RegExp(`^export const defaultEtcdVersion = "${etcdVersionOf("", "any")}";$`, "m"),
   );
-  assert.equal(etcdVersionOf("config:\n  etcd-cluster:etcdVersion: 3.7.3\n"), "3.7.3");
+  assert.equal(etcdVersionOf("config:\n  other:etcdVersion: 3.7.3\n", "other"), "3.7.3");
 });
 
 describe("optionOf", () => {

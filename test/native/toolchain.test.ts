@@ -24,7 +24,7 @@ process.env["ETCD_LAB_STATE"] = join(scratch, "state");
 const { cacheEntry, contentKey } = await import("../../lab/toolchain/cacheEntry.ts");
 const { hostPath } = await import("../../lab/toolchain/hostPath.ts");
 const { exportsOf } = await import("../../lab/cli/environment.ts");
-const { labConfigFile, refreshMergedConfig } = await import("../../lab/cli/stackConfig.ts");
+const { refreshMergedConfig, saltFile, stateFile } = await import("../../lab/cli/stackConfig.ts");
 
 const repository = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const cache = join(scratch, "cache", "etcd-cluster");
@@ -111,14 +111,17 @@ describe("the config that pulumi sees", () => {
   mkdirSync(join(project, "deeper"), { recursive: true });
   writeFileSync(join(project, "Pulumi.yaml"), "name: etcd-cluster\n");
   writeFileSync(join(project, "Pulumi.dev.yaml"), "config:\n  etcd-cluster:size: 3\n");
-  mkdirSync(dirname(labConfigFile("dev")), { recursive: true });
+  const salt = saltFile({ project: "etcd-cluster", stack: "dev" });
+  mkdirSync(dirname(salt), { recursive: true });
+  writeFileSync(salt, "v1:s");
   const node = { path: "/n" };
-  writeFileSync(labConfigFile("dev"), JSON.stringify({ encryptionSalt: "v1:s", node }));
-  const archives: Readonly<Record<string, string>> = { "3.6.14": "/e6", "3.7.3": "/e7" };
+  const etcds: Readonly<Record<string, string>> = { "3.6.14": "/e6", "3.7.3": "/e7" };
 
   async function seen(args: readonly string[], folder: string, stack?: string): Promise<unknown> {
-    const archive = (version: string) => Promise.resolve(archives[version]);
-    const file = await refreshMergedConfig(args, folder, stack, archive);
+    const file = await refreshMergedConfig(args, folder, stack, (version) => {
+      const path = etcds[version];
+      return Promise.resolve({ node, ...(path !== undefined && { etcd: { path } }) });
+    });
     return file === undefined ? undefined : parse(readFileSync(file, "utf8"));
   }
   const expected = {
@@ -170,6 +173,22 @@ describe("the config that pulumi sees", () => {
       assert.deepEqual(config["etcd-cluster:artifacts"], { node, ...etcd });
     });
   }
+
+  test("is that of another project, once its stack is there", async () => {
+    const foreign = join(scratch, "foreign");
+    mkdirSync(foreign);
+    writeFileSync(join(foreign, "Pulumi.yaml"), "name: shop\n");
+    writeFileSync(join(foreign, "Pulumi.dev.yaml"), "encryptionsalt: v1:own\n");
+    assert.equal(await seen(["stack", "init", "dev"], foreign, "dev"), undefined);
+    const state = stateFile({ project: "shop", stack: "dev" });
+    mkdirSync(dirname(state), { recursive: true });
+    writeFileSync(state, "{}");
+    assert.deepEqual(await seen(["up"], foreign, "dev"), {
+      encryptionsalt: "v1:own",
+      config: { "shop:artifacts": { node, etcd: { path: "/e6" } } },
+    });
+    assert.deepEqual(await seen(["up"], project, "dev"), expected);
+  });
 
   test("an edit counts at once", async () => {
     writeFileSync(join(project, "Pulumi.dev.yaml"), "config:\n  etcd-cluster:size: 5\n");
