@@ -68,6 +68,13 @@ export class EtcdCluster extends pulumi.ComponentResource {
   readonly sshPrivateKey: pulumi.Output<string>;
   /** Id of the security group whose bearers may reach etcd. */
   readonly clientSecurityGroup: pulumi.Output<string>;
+  /**
+   * Id of the bastion's security group. Other machines that are to be reached through the bastion let it in, and add a rule that lets it
+   * out to them.
+   */
+  readonly bastionSecurityGroup: pulumi.Output<string>;
+  /** Ids of the private subnets by zone, for machines that live beside the cluster. */
+  readonly privateSubnetIds: Readonly<Record<string, pulumi.Output<string>>>;
   /** Version of etcd that was asked for. */
   readonly etcdVersion: string;
   /** Id of the VPC. */
@@ -256,6 +263,8 @@ export class EtcdCluster extends pulumi.ComponentResource {
     );
     this.sshPrivateKey = pulumi.secret(operator.privateKeyOpenssh);
     this.clientSecurityGroup = firewall.groupIds.clients;
+    this.bastionSecurityGroup = firewall.groupIds.bastion;
+    this.privateSubnetIds = network.privateSubnetIds;
     this.etcdVersion = options.etcdVersion;
     this.vpcId = network.vpcId;
     this.alarmTopicArn = monitoring?.topicArn;

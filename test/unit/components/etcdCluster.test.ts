@@ -407,6 +407,23 @@ describe("secrets", () => {
       expect((await resolve<unknown>(open)).secret).toBe(false);
     }
   });
+
+  test("outputs for machines beside the cluster: a subnet of every zone, and the bastion's group", async () => {
+    const { bastionSecurityGroup, privateSubnetIds } = cluster.result;
+    const groups = cluster
+      .find("aws:ec2/networkInterface:NetworkInterface", "etcd-bastion")
+      .inputs["securityGroups"] as string[];
+    expect(groups).toContain((await resolve(bastionSecurityGroup)).value);
+    for (const [index, zone] of ["eu-central-1a", "eu-central-1b", "eu-central-1c"].entries()) {
+      const { inputs } = cluster.find(
+        "aws:ec2/networkInterface:NetworkInterface",
+        `etcd-m${index + 1}`,
+      );
+      const subnet = privateSubnetIds[zone];
+      expect(subnet && (await resolve(subnet)).value).toBe(inputs["subnetId"]);
+    }
+    expect(Object.keys(privateSubnetIds)).toHaveLength(3);
+  });
 });
 
 describe("certificates", () => {
