@@ -27,6 +27,12 @@ export const frontSocket = join(runFolder, "front.sock");
 /** Unix socket on which the instance metadata service answers (behind the router's 169.254.169.254). */
 export const imdsSocket = join(runFolder, "imds.sock");
 
+/** Unix socket on which Debian's archive is served to machines (behind the router as well). */
+export const archiveSocket = join(runFolder, "archive.sock");
+
+/** What machines have fetched of Debian's archive; shared by all labs of this host. */
+export const archiveFolder = join(cache, "debian-archive");
+
 /** Loopback port on which the front serves the host: Pulumi's providers and the operator's scripts. */
 export const frontPort = Number(process.env["ETCD_LAB_PORT"] ?? 4589);
 
@@ -51,6 +57,7 @@ export const addresses = {
   resolver: "169.254.169.253",
   awsApi: "198.51.100.10",
   s3: "198.51.100.11",
+  debian: "198.51.100.12",
   // Not a documentation range: sandboxes give those to their package mirrors, which the host must still reach.
   elasticIpRange: "198.19.0.0/24",
 } as const;

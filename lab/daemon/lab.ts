@@ -1,6 +1,9 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import type { Server } from "node:http";
 import { join } from "node:path";
+import { serveArchive } from "../archive/serve.ts";
+import { ArchiveStore } from "../archive/store.ts";
+import { hostUpstream } from "../archive/upstream.ts";
 import { assemble, type Assembly } from "../front/assemble.ts";
 import { Moto } from "../front/moto.ts";
 import { close, listen, type Handler } from "../front/server.ts";
@@ -20,6 +23,8 @@ export interface LabOptions {
   readonly runFolder: string;
   /** Unix sockets for the machines' router; absent in a lab without machines. */
   readonly sockets?: { readonly front: string; readonly imds: string };
+  /** Where Debian's archive is served to machines, and what they fetch of it is kept; absent in a lab without machines. */
+  readonly archive?: { readonly socket: string; readonly folder: string };
   /** Python with moto: the interpreter, or the folder moto is installed in. */
   readonly python: { readonly interpreter?: string; readonly site?: string };
   readonly reality: Reality;
@@ -109,7 +114,7 @@ export class Lab {
   }
 
   private async serve(options: LabOptions): Promise<void> {
-    const { log, sockets, frontPort } = options;
+    const { log, sockets, archive, frontPort } = options;
     const refusals = new Refusals();
     const uploads = new Uploads();
     const handler: Handler = async (request) => {
@@ -134,6 +139,11 @@ export class Lab {
         await listen({ socket: sockets.front }, handler, log, uploads),
         await listen({ socket: sockets.imds }, (request) => imds.handle(request), log),
       );
+    }
+    if (archive !== undefined) {
+      const store = new ArchiveStore(archive.folder, hostUpstream, log);
+      const { socket } = archive;
+      this.servers.push(await listen({ socket }, (request) => serveArchive(store, request), log));
     }
   }
 }

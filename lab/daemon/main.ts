@@ -1,6 +1,8 @@
 import { appendFileSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
+  archiveFolder,
+  archiveSocket,
   frontEndpoint,
   frontPort,
   frontSocket,
@@ -40,7 +42,8 @@ async function machines(): Promise<{ reality: Reality; faults: MachineFaults }> 
   const { Reconciler } = await import("../machines/reconcile.ts");
   joinLab();
   const image = await ensureImage({ log });
-  const reconciler = new Reconciler({ state: labState, image, frontSocket, imdsSocket }, log);
+  const places = { state: labState, image, frontSocket, imdsSocket, archiveSocket };
+  const reconciler = new Reconciler(places, log);
   const faults: MachineFaults = {
     kill: (id) => reconciler.kill(id),
     drop: (name, drops) => reconciler.drop(name, drops),
@@ -81,7 +84,12 @@ const lab = await Lab.start({
   runFolder,
   python: interpreter === undefined ? { site: await ensureMoto(log) } : { interpreter },
   reality,
-  ...(recordsOnly ? {} : { sockets: { front: frontSocket, imds: imdsSocket } }),
+  ...(recordsOnly
+    ? {}
+    : {
+        sockets: { front: frontSocket, imds: imdsSocket },
+        archive: { socket: archiveSocket, folder: archiveFolder },
+      }),
   ...(faults === undefined ? {} : { faults }),
   log,
   ended: ask,

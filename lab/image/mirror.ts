@@ -4,6 +4,8 @@ import { execa } from "execa";
 export interface Mirror {
   /** Absent when apt knows none of Debian's own archive; debootstrap then uses its default. */
   url?: string;
+  /** The same for security updates. */
+  securityUrl?: string;
   proxy?: string;
 }
 
@@ -11,10 +13,13 @@ export interface Mirror {
  * The first repository of Debian's own archive among apt's index targets. The lines are
  * "url|origin|label", as `aptMirror` asks for them; the security archive has a label of its own.
  */
-export function debianArchive(targets: string): string | undefined {
+export function debianArchive(
+  targets: string,
+  wanted: "Debian" | "Debian-Security" = "Debian",
+): string | undefined {
   for (const line of targets.split("\n")) {
     const [url, origin, label] = line.split("|");
-    if (url !== undefined && origin === "Debian" && label === "Debian") {
+    if (url !== undefined && origin === "Debian" && label === wanted) {
       return url.replace(/\/$/, "");
     }
   }
@@ -33,8 +38,10 @@ export async function aptMirror(): Promise<Mirror> {
   });
   const value = /^PROXY='(.+)'$/m.exec(proxy.stdout)?.[1];
   const url = debianArchive(targets.stdout);
+  const securityUrl = debianArchive(targets.stdout, "Debian-Security");
   return {
     ...(url === undefined ? {} : { url }),
+    ...(securityUrl === undefined ? {} : { securityUrl }),
     ...(value === undefined || value === "DIRECT" ? {} : { proxy: value }),
   };
 }

@@ -75,6 +75,17 @@ const masked: readonly string[] = [
   "systemd-update-done.service",
 ];
 
+/** A source of packages as apt's deb822 format has it. */
+function source(archive: string, suites: readonly string[]): string[] {
+  return [
+    "Types: deb",
+    `URIs: mirror+file:///etc/apt/mirrors/${archive}.list`,
+    `Suites: ${suites.join(" ")}`,
+    "Components: main",
+    "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg",
+  ];
+}
+
 /** Files written into the image, by path. */
 export const files: Readonly<Record<string, string>> = {
   "etc/hosts": "127.0.0.1 localhost\n",
@@ -82,6 +93,15 @@ export const files: Readonly<Record<string, string>> = {
   // The log of a machine that is thrown away; without a cap journald takes a tenth of the host's disk.
   "etc/systemd/journald.conf.d/lab.conf":
     "[Journal]\nStorage=persistent\nSystemMaxUse=32M\nRuntimeMaxUse=8M\nRateLimitIntervalSec=0\n",
+  // Debian's EC2 images ask a name of their own of the archive's network, by HTTPS, and find it by a list of mirrors.
+  "etc/apt/sources.list.d/debian.sources": [
+    ...source("debian", [suite, `${suite}-updates`, `${suite}-backports`]),
+    "",
+    ...source("debian-security", [`${suite}-security`]),
+    "",
+  ].join("\n"),
+  "etc/apt/mirrors/debian.list": "https://cdn-aws.deb.debian.org/debian\n",
+  "etc/apt/mirrors/debian-security.list": "https://cdn-aws.deb.debian.org/debian-security\n",
   "etc/cloud/ds-identify.cfg": "policy: enabled\ndatasource: Ec2\n",
   "etc/cloud/cloud.cfg.d/10_ec2.cfg": [
     "# The user name of Debian's EC2 images.",
@@ -119,6 +139,7 @@ python3 -m py_compile "$source"
 systemctl mask --quiet ${masked.join(" ")}
 systemctl disable --quiet systemd-networkd.service 2>/dev/null || true
 passwd --quiet --lock root
+rm -f /etc/apt/sources.list
 rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub /etc/hostname /etc/resolv.conf
 : > /etc/machine-id
 rm -f /var/lib/dbus/machine-id

@@ -21,6 +21,8 @@ export interface ReconcilerPaths {
   frontSocket: string;
   /** Socket of the metadata service. */
   imdsSocket: string;
+  /** Socket of Debian's archive. */
+  archiveSocket: string;
 }
 
 /**
@@ -182,12 +184,13 @@ export class Reconciler {
   #router(id: string): Router {
     let router = this.#routers.get(id);
     if (!router) {
-      const { state, frontSocket, imdsSocket } = this.#paths;
+      const { state, frontSocket, imdsSocket, archiveSocket } = this.#paths;
       router = new Router(id, {
         folder: join(state, "vpcs", id),
         certificate: this.#certificate,
         front: frontSocket,
         metadata: imdsSocket,
+        archive: archiveSocket,
       });
       this.#routers.set(id, router);
     }

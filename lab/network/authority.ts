@@ -3,6 +3,7 @@ import { webcrypto } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as x509 from "@peculiar/x509";
+import { debianNames } from "./names.ts";
 
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 const lifetimeDays = 3650;
@@ -13,7 +14,7 @@ x509.cryptoProvider.set(webcrypto);
 export interface Authority {
   /** PEM text of the certificate that machines trust. */
   certificate: string;
-  /** PEM file with key and certificate for AWS's names in the region. */
+  /** PEM file with key and certificate for AWS's names in the region, and for Debian's archive. */
   serverFile: string;
 }
 
@@ -70,7 +71,7 @@ export async function ensureAuthority(folder: string, region: string): Promise<A
         new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
         new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
         new x509.SubjectAlternativeNameExtension(
-          awsNames(region).map((value) => ({ type: "dns", value })),
+          servedNames(region).map((value) => ({ type: "dns", value })),
         ),
         await x509.AuthorityKeyIdentifierExtension.create(issuer),
       ],
@@ -80,13 +81,13 @@ export async function ensureAuthority(folder: string, region: string): Promise<A
   return { certificate, serverFile };
 }
 
-/** The names that AWS serves a region under; a wildcard covers one label only. */
-export function awsNames(region: string): string[] {
+/** The names that AWS serves a region under, and those of Debian's archive; a wildcard covers one label only. */
+export function servedNames(region: string): string[] {
   const names = ["*.amazonaws.com", "s3.amazonaws.com", "*.s3.amazonaws.com"];
   for (const each of new Set([region, "us-east-1"])) {
     names.push(`*.${each}.amazonaws.com`, `s3.${each}.amazonaws.com`, `*.s3.${each}.amazonaws.com`);
   }
-  return names;
+  return [...names, ...debianNames.flatMap((name) => [name, `*.${name}`])];
 }
 
 async function generateKeys(): Promise<webcrypto.CryptoKeyPair> {

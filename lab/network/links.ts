@@ -80,6 +80,7 @@ function planLoopback(vpc: Vpc, actual: readonly LinkState[], plan: LinkPlan): v
       addresses.resolver,
       addresses.awsApi,
       addresses.s3,
+      addresses.debian,
       ...vpc.subnets.map(({ cidr }) => gateway(cidr)),
       ...vpc.balancers.flatMap((each) => each.addresses.map(({ address }) => address)),
     ].map((address) => `${address}/32`),

@@ -8,8 +8,8 @@ export interface NameFiles {
 }
 
 /**
- * The VPC's resolver: AWS's names lead to the lab's API, the VPC's own names and zones are answered, and
- * everything else does not exist, at once. No query leaves the machine: there is no upstream.
+ * The VPC's resolver: AWS's names lead to the lab's API, Debian's archive to the host's copy of it, the VPC's own
+ * names and zones are answered, and everything else does not exist, at once. No query leaves the machine: there is no upstream.
  */
 export function renderNames(vpc: Vpc, region: string, hostsFile: string): NameFiles {
   const records = vpc.zones.flatMap((zone) => zone.records);
@@ -28,6 +28,7 @@ export function renderNames(vpc: Vpc, region: string, hostsFile: string): NameFi
       "local=/#/",
       `address=/amazonaws.com/${addresses.awsApi}`,
       ...s3Names(region).map((name) => `address=/${name}/${addresses.s3}`),
+      ...debianNames.map((name) => `address=/${name}/${addresses.debian}`),
       // A balancer that does not exist has no name, although its name would end like the API's.
       `local=/elb.${region}.amazonaws.com/`,
       `addn-hosts=${hostsFile}`,
@@ -38,6 +39,9 @@ export function renderNames(vpc: Vpc, region: string, hostsFile: string): NameFi
     hosts: [...hostLines(vpc, region), ""].join("\n"),
   };
 }
+
+/** Under these names, and those below them, Debian's archive is known to Debian's images. */
+export const debianNames = ["deb.debian.org", "security.debian.org"] as const;
 
 /** The domain in which instances find each other by name. */
 export function computeDomain(region: string): string {

@@ -4,19 +4,21 @@ import type { Balancer, HealthCheck, Listener, TargetHealth, Vpc } from "../worl
 
 /** Files and sockets the proxy of a VPC works with. */
 export interface ProxyPlaces {
-  /** PEM file with the key and the certificate for AWS's names. */
+  /** PEM file with the key and the certificate for AWS's names and the archive's. */
   certificate: string;
   /** Socket of the front, which serves the AWS API in plain HTTP. */
   front: string;
   /** Socket of the metadata service. */
   metadata: string;
+  /** Socket of Debian's archive, plain HTTP. */
+  archive: string;
   /** Socket on which the proxy tells its statistics. */
   statistics: string;
 }
 
 /**
- * The proxy of a VPC: the way from AWS's addresses to the lab's front and metadata service, and the network
- * load balancers. VPC and address are what the two services know a machine by, so whatever a machine
+ * The proxy of a VPC: the way from AWS's addresses to the lab's front and metadata service, from Debian's to the
+ * host's copy of its archive, and the network load balancers. VPC and address are what the two services know a machine by, so whatever a machine
  * says about them itself is replaced.
  */
 export function renderProxy(vpc: Vpc, places: ProxyPlaces): string {
@@ -55,6 +57,13 @@ export function renderProxy(vpc: Vpc, places: ProxyPlaces): string {
     ...forward("metadata"),
     "backend metadata",
     `  server metadata unix@${places.metadata}`,
+    "",
+    "frontend archive",
+    `  bind ${addresses.debian}:80`,
+    `  bind ${addresses.debian}:443 ssl crt ${places.certificate} alpn http/1.1`,
+    "  default_backend archive",
+    "backend archive",
+    `  server archive unix@${places.archive}`,
     "",
     ...vpc.balancers.flatMap((balancer) =>
       balancer.addresses.flatMap(({ address }) =>

@@ -29,7 +29,10 @@ const routerSettings: readonly string[] = [
 ];
 
 /** What a router needs besides its VPC. */
-export interface RouterPlaces extends Pick<ProxyPlaces, "certificate" | "front" | "metadata"> {
+export interface RouterPlaces extends Pick<
+  ProxyPlaces,
+  "certificate" | "front" | "metadata" | "archive"
+> {
   /** The router's own folder. */
   folder: string;
 }
@@ -163,11 +166,11 @@ export class Router {
   }
 
   async #applyProxy(vpc: Vpc): Promise<void> {
-    const { certificate, front, metadata } = this.#places;
+    const { certificate, front, metadata, archive } = this.#places;
     const statistics = this.#file("proxy.sock");
     const changed = replace(
       this.#file("proxy.cfg"),
-      renderProxy(vpc, { certificate, front, metadata, statistics }),
+      renderProxy(vpc, { certificate, front, metadata, archive, statistics }),
     );
     const helper = this.#proxy();
     const pid = helperPid(helper);

@@ -63,7 +63,7 @@ const output = [
 ];
 
 function input(vpc: Vpc): string[] {
-  const { metadata, resolver, awsApi, s3 } = addresses;
+  const { metadata, resolver, awsApi, s3, debian } = addresses;
   return [
     'iifname "lo" accept',
     "ct state established,related accept",
@@ -73,8 +73,10 @@ function input(vpc: Vpc): string[] {
     `ip daddr ${metadata} tcp dport 80 accept`,
     `ip daddr ${awsApi} ip saddr != @reaches_api drop`,
     `ip daddr ${s3} ip saddr != @reaches_s3 drop`,
+    `ip daddr ${debian} ip saddr != @reaches_internet drop`,
     "jump egress",
     `ip daddr { ${awsApi}, ${s3} } tcp dport 443 accept`,
+    `ip daddr ${debian} tcp dport { 80, 443 } accept`,
     "jump ingress",
     ...(vpc.balancers.length > 0 ? ["ip daddr @balancers accept"] : []),
   ];
@@ -94,6 +96,10 @@ function sets(vpc: Vpc): string[] {
     ...addressSet(
       "reaches_s3",
       reach(vpc, ({ s3Endpoint }) => s3Endpoint),
+    ),
+    ...addressSet(
+      "reaches_internet",
+      reach(vpc, () => false),
     ),
     ...addressSet("endpoint_users", endpointUsers(vpc)),
     ...vpc.securityGroups.flatMap(({ id }) =>

@@ -101,10 +101,15 @@ before(async () => {
     image: await ensureImage({ log: quiet }),
     frontSocket: join(state, "front.sock"),
     imdsSocket: join(state, "imds.sock"),
+    archiveSocket: join(state, "archive.sock"),
   };
+  const archive = createServer((request, response) => {
+    response.end(`archive ${request.url ?? ""}`);
+  });
   front.listen(paths.frontSocket);
   imds.listen(paths.imdsSocket);
-  servers.push(front, imds);
+  archive.listen(paths.archiveSocket);
+  servers.push(front, imds, archive);
   lab = new Reconciler(paths, quiet);
 });
 
@@ -234,6 +239,25 @@ test("names: AWS leads to the lab, everything else does not exist, at once", asy
     assert.equal(outcome.code, 2, name);
     assert.ok(outcome.seconds < 1, `${name} took ${outcome.seconds} s`);
   }
+});
+
+test("Debian's archive is there where the network lets a machine out, and only there", async () => {
+  const fetched = async (machine: string, url: string) =>
+    (await within(machine, "curl", "-sS", "--max-time", "1", url)).stdout;
+  const [debian, https] = ["http://deb.debian.org/debian", "https://cdn-aws.deb.debian.org/debian"];
+  assert.equal(await fetched("i-bastion", debian), "archive /debian", "a public address");
+  assert.equal(await fetched("i-member", https), "archive /debian", "by NAT");
+  assert.equal(await fetched("i-member", debian), "", "its group lets it reach 443 only");
+  const closed = vpc().subnets[1];
+  assert.ok(closed);
+  closed.way = "none";
+  closed.interfaceEndpoints = true;
+  await lab.apply(world);
+  assert.equal(await fetched("i-member", https), "", "endpoints lead to AWS and nowhere else");
+  closed.way = "nat";
+  closed.interfaceEndpoints = false;
+  await lab.apply(world);
+  assert.equal(await fetched("i-member", https), "archive /debian");
 });
 
 test("AWS's endpoints answer by trusted TLS and know the caller, whatever it claims", async () => {

@@ -21,7 +21,11 @@ const isDaemon = process.env["ETCD_LAB_CRASH_STATE"] !== undefined;
 /** The daemon to be killed: this same file, run by itself. */
 async function daemon(): Promise<void> {
   joinLab();
-  const places = { frontSocket: join(state, "front.sock"), imdsSocket: join(state, "imds.sock") };
+  const places = {
+    frontSocket: join(state, "front.sock"),
+    imdsSocket: join(state, "imds.sock"),
+    archiveSocket: join(state, "archive.sock"),
+  };
   const image = await ensureImage({ log: () => undefined });
   const lab = new Reconciler({ state, image, ...places }, () => undefined);
   const world = smallWorld();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
-import { awsNames } from "../../lab/network/authority.ts";
+import { servedNames } from "../../lab/network/authority.ts";
 import { parseLinks, planLinks, type LinkState, type Plugged } from "../../lab/network/links.ts";
 import { renderNames } from "../../lab/network/names.ts";
 import { readTargets, renderProxy } from "../../lab/network/proxy.ts";
@@ -190,6 +190,7 @@ test("the proxy's configuration", (t) => {
     certificate: "/lab/server.pem",
     front: "/lab/front.sock",
     metadata: "/lab/imds.sock",
+    archive: "/lab/archive.sock",
     statistics: "/lab/proxy.sock",
   };
   t.assert.fileSnapshot(renderProxy(sampleVpc(), places), golden("proxy.cfg"), asIs);
@@ -283,7 +284,8 @@ test("names of links fit the kernel's fifteen characters and stay apart", () => 
 
 test("target health: one address that finds a target well is enough; unprobed is initial", () => {
   const vpc = sampleVpc();
-  const rendered = renderProxy(vpc, { certificate: "", front: "", metadata: "", statistics: "" });
+  const places = { certificate: "", front: "", metadata: "", archive: "", statistics: "" };
+  const rendered = renderProxy(vpc, places);
   const [first, second] = [...rendered.matchAll(/^backend (\S+:10\S+)$/gm)].map(([, name]) => name);
   const lines = [
     "# pxname,svname,status,check_status,",
@@ -320,8 +322,8 @@ test("ranges: arithmetic on addresses", () => {
   );
 });
 
-test("the server certificate covers the names of every service and bucket", () => {
-  const names = awsNames("eu-central-1");
+test("the server certificate covers the names of every service and bucket, and of Debian's archive", () => {
+  const names = servedNames("eu-central-1");
   const covered = (host: string) =>
     names.some(
       (name) =>
@@ -333,6 +335,9 @@ test("the server certificate covers the names of every service and bucket", () =
     "bucket.s3.eu-central-1.amazonaws.com",
     "iam.amazonaws.com",
     "sts.amazonaws.com",
+    "deb.debian.org",
+    "cdn-aws.deb.debian.org",
+    "security.debian.org",
   ]) {
     assert.ok(covered(host), host);
   }
