@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /** Content of a file, or undefined when there is none. */
@@ -20,7 +20,7 @@ export async function readIfThere(path: string): Promise<string | undefined> {
 export async function writeDurably(
   path: string,
   content: string,
-  options: { readonly mode?: number; readonly owner?: { uid: number; gid: number } } = {},
+  { mode = 0o600 }: { readonly mode?: number } = {},
 ): Promise<boolean> {
   if ((await readIfThere(path)) === content) {
     return false;
@@ -28,20 +28,31 @@ export async function writeDurably(
   const folder = dirname(path);
   await mkdir(folder, { recursive: true });
   const beside = `${path}.new`;
-  const file = await open(beside, "w", options.mode ?? 0o600);
+  await rm(beside, { force: true });
+  await writeNew(beside, content, { mode });
+  await rename(beside, path);
+  await syncFolder(folder);
+  return true;
+}
+
+/** Writes and syncs a file that must not be there yet. Its owner is this process's unless another one is given. */
+export async function writeNew(
+  path: string,
+  content: string | Buffer,
+  options: { readonly mode: number; readonly owner?: { uid: number; gid: number } },
+): Promise<void> {
+  const file = await open(path, "wx", options.mode);
   try {
     if (options.owner !== undefined) {
       await file.chown(options.owner.uid, options.owner.gid);
     }
-    await file.chmod(options.mode ?? 0o600);
+    // Whatever the umask is.
+    await file.chmod(options.mode);
     await file.writeFile(content);
     await file.sync();
   } finally {
     await file.close();
   }
-  await rename(beside, path);
-  await syncFolder(folder);
-  return true;
 }
 
 /** Makes a rename or a removal in a folder durable. */

@@ -4,7 +4,7 @@ import { basename, dirname, join } from "node:path";
 
 import type { MemberConfig } from "../../components/plan/memberConfig";
 import type { pkiFiles } from "../../components/plan/machinePaths";
-import { isErrno, syncFolder } from "./files";
+import { isErrno, syncFolder, writeNew } from "./files";
 import { paths } from "./paths";
 import { revocationList } from "./revocation";
 
@@ -75,7 +75,7 @@ export async function installFiles(
   await mkdir(folder, { mode: 0o700 });
   await own(paths.pkiStore, 0o750, { uid: 0, gid: owner.gid });
   for (const { path, content } of wanted) {
-    await writeNew(join(folder, basename(path)), content, owner);
+    await writeNew(join(folder, basename(path)), content, { mode: 0o600, owner });
   }
   await own(folder, 0o750, { uid: 0, gid: owner.gid });
   await syncFolder(folder);
@@ -108,21 +108,6 @@ async function own(
     await handle.chmod(mode);
   } finally {
     await handle.close();
-  }
-}
-
-async function writeNew(
-  path: string,
-  content: Buffer,
-  owner: { readonly uid: number; readonly gid: number },
-): Promise<void> {
-  const file = await open(path, "wx", 0o600);
-  try {
-    await file.chown(owner.uid, owner.gid);
-    await file.writeFile(content);
-    await file.sync();
-  } finally {
-    await file.close();
   }
 }
 

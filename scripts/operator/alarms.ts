@@ -3,7 +3,7 @@ import {
   paginateDescribeAlarms,
   type MetricAlarm,
 } from "@aws-sdk/client-cloudwatch";
-import { groupOf } from "./lib/fencing.ts";
+import { clusterOf } from "./lib/fencing.ts";
 import { main, options } from "./lib/main.ts";
 import { readStack } from "./lib/stack.ts";
 import { ago, table } from "./lib/table.ts";
@@ -49,10 +49,7 @@ async function alarms(): Promise<number> {
     process.stdout.write(`${usage}\n`);
     return 0;
   }
-  const [member] = (await readStack()).members;
-  const found = member === undefined ? "the stack has no members" : await groupOf(member);
-  if (typeof found === "string") throw new Error(found);
-  const { cluster } = found;
+  const cluster = await clusterOf((await readStack()).members);
   const all: MetricAlarm[] = [];
   const pages = paginateDescribeAlarms(
     { client: new CloudWatchClient({}) },

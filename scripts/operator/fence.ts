@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { AutoScalingClient, UpdateAutoScalingGroupCommand } from "@aws-sdk/client-auto-scaling";
-import { fencingProblem, groupOf } from "./lib/fencing.ts";
-import { main, options, UsageError } from "./lib/main.ts";
+import { clusterOf, fencingProblem } from "./lib/fencing.ts";
+import { main, options, secondsOf, UsageError } from "./lib/main.ts";
 import { memberNamed, readStack, type Member, type Stack } from "./lib/stack.ts";
+import { untilDone, type Look } from "./lib/waiting.ts";
 
 const usage = `fence.ts --members m2,m3 [--confirm CLUSTER | --release] [--timeout-seconds 600]
 Takes members' machines away and keeps them away: their groups are set to zero. Ends when each machine is terminated and its volume
@@ -26,17 +26,6 @@ export function chosenMembers(stack: Stack, text: string | undefined): Member[] 
   return [...new Set(text.split(","))].map((name) => memberNamed(stack, name));
 }
 
-/** The cluster that the members' groups belong to, by their tags. */
-async function clusterOf(members: readonly Member[]): Promise<string> {
-  const names = new Set<string>();
-  for (const member of members) {
-    const found = await groupOf(member);
-    if (typeof found === "string") throw new Error(`${member.name}: ${found}`);
-    names.add(found.cluster);
-  }
-  return [...names].join(" and ");
-}
-
 /** What is left of the members' machines, by member; empty when all are fenced. */
 async function standing(members: readonly Member[]): Promise<string[]> {
   const problems = await Promise.all(
@@ -49,19 +38,15 @@ async function standing(members: readonly Member[]): Promise<string[]> {
 }
 
 async function untilFenced(members: readonly Member[], seconds: number): Promise<void> {
-  const started = performance.now();
-  let said = "";
-  for (;;) {
-    const left = (await standing(members)).join("; ");
-    const elapsed = (performance.now() - started) / 1000;
-    if (left === "") return;
-    if (elapsed > seconds) {
-      throw new Error(`not fenced after ${elapsed.toFixed(0)} s: ${left}. Run it again to go on`);
-    }
-    if (left !== said) process.stderr.write(`${left} (${elapsed.toFixed(0)} s)\n`);
-    said = left;
-    await sleep(1000);
-  }
+  const look = async (): Promise<Look<true>> => {
+    const left = await standing(members);
+    return left.length === 0 ? { done: true } : { still: left.join("; ") };
+  };
+  await untilDone(
+    look,
+    seconds,
+    (still, elapsed) => `not fenced after ${elapsed}: ${still}. Run it again to go on`,
+  );
 }
 
 async function fence(): Promise<number> {
@@ -76,10 +61,8 @@ async function fence(): Promise<number> {
     process.stdout.write(`${usage}\n`);
     return 0;
   }
-  const { confirm, release, "timeout-seconds": seconds } = values;
-  if (!/^[1-9]\d{0,3}$/.test(seconds)) {
-    throw new UsageError(`--timeout-seconds ${seconds} is not a number of seconds`);
-  }
+  const { confirm, release } = values;
+  const seconds = secondsOf(values["timeout-seconds"]);
   if (confirm !== undefined && release) {
     throw new UsageError("--confirm takes machines away and --release gives them back: not both");
   }
@@ -106,7 +89,7 @@ async function fence(): Promise<number> {
     throw new Error(`this is the cluster ${cluster}, not ${confirm}`);
   }
   await Promise.all(members.map((member) => setMachines(member, 0)));
-  await untilFenced(members, Number(seconds));
+  await untilFenced(members, seconds);
   process.stdout.write(`${names}: fenced; --release gives them their machines back\n`);
   return 0;
 }

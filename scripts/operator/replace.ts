@@ -1,11 +1,11 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { agentProgram } from "./lib/machine.ts";
-import { main, options, UsageError } from "./lib/main.ts";
+import { main, options, secondsOf, UsageError } from "./lib/main.ts";
 import { explain, remoteCommand, Way } from "./lib/ssh.ts";
 import { memberNamed, readStack, type Member } from "./lib/stack.ts";
+import { untilDone, type Look } from "./lib/waiting.ts";
 import { askAgent } from "./status.ts";
-import { verdict } from "./verify.ts";
+import { askToVerify } from "./verify.ts";
 
 const usage = `replace.ts --member m2 [--timeout-seconds 900]
 Gives a member another machine: if it is its turn (all others are well, no alarm, no learner), its machine hands leadership over, stops etcd,
@@ -13,6 +13,9 @@ lets go of the volume and ends itself; the group launches the next one, which is
 
 /** Time for a turn to be granted or refused, in seconds. */
 const turnSeconds = 90;
+
+/** Time for one verification, in seconds; it is repeated. */
+const verifySeconds = 20;
 
 /** What the agent prints of a machine that goes. */
 const leavesSchema = z.object({
@@ -32,14 +35,14 @@ async function askToGo(way: Way, { name }: Member): Promise<string> {
 }
 
 /** What another machine says of the member, or why there is none yet. */
-async function look(way: Way, member: Member, old: string): Promise<{ machine: string } | string> {
-  const row = await askAgent(way, member);
-  if (row.instanceId === null || row.instanceId === old) return `no other machine answers yet`;
-  const command = remoteCommand([agentProgram, "verify", "--timeout-seconds", "20"], {
-    root: true,
-  });
-  const result = verdict(member.name, await way.run(member.name, command, 40));
-  return "failure" in result ? result.failure : { machine: row.instanceId };
+async function look(way: Way, member: Member, old: string): Promise<Look<string>> {
+  const { name } = member;
+  const { instanceId } = await askAgent(way, member);
+  if (instanceId === null || instanceId === old) {
+    return { still: `${name}: no other machine answers yet` };
+  }
+  const result = await askToVerify(way, name, verifySeconds);
+  return "failure" in result ? { still: `${name}: ${result.failure}` } : { done: instanceId };
 }
 
 async function replace(): Promise<number> {
@@ -52,34 +55,22 @@ async function replace(): Promise<number> {
     process.stdout.write(`${usage}\n`);
     return 0;
   }
-  const limit = values["timeout-seconds"];
-  if (!/^[1-9]\d{0,4}$/.test(limit)) {
-    throw new UsageError(`--timeout-seconds ${limit} is not a number of seconds`);
-  }
+  const seconds = secondsOf(values["timeout-seconds"]);
   if (values.member === undefined) throw new UsageError(`--member is missing\nusage: ${usage}`);
   const stack = await readStack();
   const member = memberNamed(stack, values.member);
+  const { name, groupName } = member;
   const way = new Way(stack);
-  const started = performance.now();
-  const elapsed = (): string => `${((performance.now() - started) / 1000).toFixed(0)} s`;
   const old = await askToGo(way, member);
-  process.stderr.write(`${member.name}: ${old} hands over and ends (${elapsed()})\n`);
-  let said = "";
-  for (;;) {
-    const now = await look(way, member, old);
-    if (typeof now !== "string") {
-      process.stdout.write(`${member.name}: verified on ${now.machine} after ${elapsed()}\n`);
-      return 0;
-    }
-    if (now !== said) process.stderr.write(`${member.name}: ${now} (${elapsed()})\n`);
-    said = now;
-    if (performance.now() - started > Number(limit) * 1000) {
-      throw new Error(
-        `${member.name}: not verified after ${elapsed()}: ${now}. See the activities of its group (${member.groupName}), and make logs MEMBER=${member.name}`,
-      );
-    }
-    await sleep(2000);
-  }
+  process.stderr.write(`${name}: ${old} hands over and ends\n`);
+  const { done, elapsed } = await untilDone(
+    () => look(way, member, old),
+    seconds,
+    (still, past) =>
+      `not verified after ${past}: ${still}. See the activities of its group (${groupName}), and make logs MEMBER=${name}`,
+  );
+  process.stdout.write(`${name}: verified on ${done} after ${elapsed}\n`);
+  return 0;
 }
 
 if (import.meta.main) await main("replace", replace);

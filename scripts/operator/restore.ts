@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { fencingProblem } from "./lib/fencing.ts";
 import { agentProgram } from "./lib/machine.ts";
-import { main, options, UsageError } from "./lib/main.ts";
+import { main, options, secondsOf } from "./lib/main.ts";
 import { explain, remoteCommand, Way } from "./lib/ssh.ts";
 import { memberNamed, readStack, type Stack } from "./lib/stack.ts";
 import { table } from "./lib/table.ts";
@@ -109,10 +109,8 @@ async function restore(): Promise<number> {
     process.stdout.write(`${usage}\n`);
     return 0;
   }
-  const { copy, fenced, confirm, "timeout-seconds": seconds } = values;
-  if (!/^[1-9]\d{0,3}$/.test(seconds)) {
-    throw new UsageError(`--timeout-seconds ${seconds} is not a number of seconds`);
-  }
+  const { copy, fenced, confirm } = values;
+  const seconds = secondsOf(values["timeout-seconds"]);
   const stack = await readStack();
   const off = fenced?.split(",") ?? [];
   await fencedMembers(stack, off);
@@ -132,8 +130,8 @@ async function restore(): Promise<number> {
   }
   // Whoever holds the chosen copy alone can hand it over.
   const holder = before.chosen?.holder ?? host;
-  const wish = [...common, "--confirm", confirm, "--timeout-seconds", seconds];
-  const after = await ask(way, holder, wish, Number(seconds) + 1800);
+  const wish = [...common, "--confirm", confirm, "--timeout-seconds", String(seconds)];
+  const after = await ask(way, holder, wish, seconds + 1800);
   process.stdout.write(
     `\n${describe(after)}\n\ngeneration ${String(after.begun)} begins; \`make status\` shows it come up\n`,
   );

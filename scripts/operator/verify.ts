@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { agentProgram } from "./lib/machine.ts";
-import { main, options, UsageError } from "./lib/main.ts";
+import { main, options, secondsOf } from "./lib/main.ts";
 import { explain, remoteCommand, sshFailed, Way, type RemoteOutcome } from "./lib/ssh.ts";
 import { readStack } from "./lib/stack.ts";
 import { bytes, table } from "./lib/table.ts";
@@ -46,7 +46,7 @@ export function verdict(member: string, outcome: RemoteOutcome): Verdict {
 }
 
 /** Runs a member's verify, which waits for its member by itself; a machine that does not let us in yet is waited for here. */
-async function ask(way: Way, member: string, seconds: number): Promise<Verdict> {
+export async function askToVerify(way: Way, member: string, seconds: number): Promise<Verdict> {
   const end = performance.now() + seconds * 1000;
   for (;;) {
     const left = Math.max(1, Math.ceil((end - performance.now()) / 1000));
@@ -75,14 +75,11 @@ async function verify(): Promise<number> {
     process.stdout.write(`${usage}\n`);
     return 0;
   }
-  const seconds = values["timeout-seconds"];
-  if (!/^[1-9]\d{0,3}$/.test(seconds)) {
-    throw new UsageError(`--timeout-seconds ${seconds} is not a number of seconds`);
-  }
+  const seconds = secondsOf(values["timeout-seconds"]);
   const stack = await readStack();
   const way = new Way(stack);
   const verdicts = await Promise.all(
-    stack.members.map(({ name }) => ask(way, name, Number(seconds))),
+    stack.members.map(({ name }) => askToVerify(way, name, seconds)),
   );
   const good = verdicts.flatMap((each) => ("verified" in each ? [each.verified] : []));
   if (good.length > 0) {

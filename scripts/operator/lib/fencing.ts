@@ -50,6 +50,22 @@ export async function groupOf({
   return cluster === undefined ? `its group bears no tag ${clusterTag}` : { group, cluster };
 }
 
+/** The cluster that the members' groups belong to, by their tags; an error when that is not one. */
+export async function clusterOf(members: readonly Member[]): Promise<string> {
+  const names = new Set<string>();
+  for (const member of members) {
+    const found = await groupOf(member);
+    if (typeof found === "string") throw new Error(`${member.name}: ${found}`);
+    names.add(found.cluster);
+  }
+  const [name, ...others] = names;
+  if (name === undefined) throw new Error("the stack has no members");
+  if (others.length > 0) {
+    throw new Error(`the members' groups belong to several clusters: ${[...names].join(", ")}`);
+  }
+  return name;
+}
+
 /** Asks AWS, and judges. */
 export async function fencingProblem(member: Member): Promise<string | undefined> {
   const found = await groupOf(member);

@@ -31,6 +31,15 @@ export function options<T extends NonNullable<ParseArgsConfig["options"]>>(
   }
 }
 
+/** Reads `--timeout-seconds`: a whole number of seconds, from 1 to `most`. */
+export function secondsOf(text: string, most = 9999): number {
+  const seconds = Number(text);
+  if (!/^[1-9]\d*$/.test(text) || seconds > most) {
+    throw new UsageError(`--timeout-seconds ${text}: expected a whole number from 1 to ${most}`);
+  }
+  return seconds;
+}
+
 /**
  * Splits arguments into the script's own options, which come first, and what follows. `--` ends the options explicitly; else
  * the first word that is neither an option of the script nor an option's value does.
