@@ -67,16 +67,14 @@ export function certificateRoll(
 ): Roll {
   const { expected, look, ...rest } = definition;
   let before: ReadonlyMap<string, Shown> | undefined;
-  let stage: Stage | undefined;
   return {
     ...rest,
-    prepare: async (given) => {
-      stage = given;
-      before = await allShown(given);
-      await rest.prepare?.(given);
+    prepare: async (stage) => {
+      before = await allShown(stage);
+      await rest.prepare?.(stage);
     },
-    check: async () => {
-      assert.ok(before !== undefined && stage !== undefined);
+    check: async (stage) => {
+      assert.ok(before !== undefined);
       const after = await allShown(stage);
       compare(before, after, expected);
       await look?.(stage, after);
