@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export STACK ?= dev
-export ARGS JSON MEMBER KIND SECONDS HOW FAULT ROLL
+export ARGS JSON MEMBER KIND SECONDS HOW FAULT ROLL COST
 NODE := node_modules/.bin/node --disable-warning=ExperimentalWarning
 LAB := $(NODE) lab/cli/main.ts
 
@@ -12,7 +12,7 @@ node_modules/.package-lock.json: package-lock.json
 	@npm ci --no-audit --no-fund --loglevel=error >&2
 	@touch $@
 
-.PHONY: help up lab down env status verify etcdctl ssh logs alarms backup replace fault recover fence restore test test-quick test-crash test-faults test-rolls test-runbooks test-security clean preflight
+.PHONY: help up lab down env status verify etcdctl ssh logs alarms backup replace fault recover fence restore test test-quick test-crash test-faults test-rolls test-runbooks test-security test-cost clean preflight
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -88,6 +88,9 @@ test-runbooks: ## docs/operations.md's commands, every block, in the page's orde
 
 test-security: ## machines, network and every recorded AWS call against the controls; UPDATE_GOLDEN=1 notes new kinds of calls
 	@bash scripts/build/test.sh security
+
+test-cost: ## what the agent takes of a machine, and of etcd's throughput; COST=<name>[,<name>] runs some
+	@bash scripts/build/test.sh cost
 
 clean: node_modules/.package-lock.json ## remove the cache (toolchain, image); says how much that was
 	@$(LAB) clean

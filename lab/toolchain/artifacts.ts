@@ -92,6 +92,17 @@ export async function ensureDumpTools(log: Log): Promise<string> {
   });
 }
 
+/** etcd's own load generator, `benchmark`; returns the program. */
+export async function ensureBenchmark(log: Log): Promise<string> {
+  const module = "etcd-benchmark";
+  const key = contentKey([...moduleFiles(module), "layout 1"]);
+  const entry = await cacheEntry(module, key, log, async (folder, logFile) => {
+    const path = "go.etcd.io/etcd/v3/tools/benchmark";
+    await goBuild(module, path, join(folder, "benchmark"), logFile, ["-ldflags", "-s -w"]);
+  });
+  return join(entry, "benchmark");
+}
+
 /** The Node runtime that machines get, in the layout of a release, without npm and headers. */
 export async function ensureNodeArchive(log: Log): Promise<string> {
   const { stdout } = await execa(join(repository, "node_modules", ".bin", "node"), ["--version"]);

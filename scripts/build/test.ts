@@ -86,9 +86,11 @@ async function stepsOf(selection: string | undefined): Promise<Step[]> {
       return labSteps("test/runbooks");
     case "security":
       return labSteps("test/security");
+    case "cost":
+      return labSteps("test/cost");
     default:
       throw new Error(
-        `there are no "${selection}" tests; there are quick, crash, faults, rolls, runbooks and security`,
+        `there are no "${selection}" tests; there are quick, crash, faults, rolls, runbooks, security and cost`,
       );
   }
 }

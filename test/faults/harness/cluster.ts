@@ -136,6 +136,11 @@ export class Cluster {
     return new BucketView(this.region, this.#deployed.bucket);
   }
 
+  /** Who a client is. */
+  get tls(): ClientTls {
+    return this.#deployed.tls;
+  }
+
   get region(): string {
     return this.environment["AWS_REGION"] ?? "";
   }
