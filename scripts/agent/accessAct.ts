@@ -33,18 +33,28 @@ export async function accessStatus({ auth, bounded }: AuthCalls): Promise<Access
   return { enabled, revision: authRevision };
 }
 
-/** Brings users, roles and access control to what is desired. Returns what was done, in words; nothing when all was right. */
-export async function keepAccess(calls: AuthCalls, desired: Access): Promise<string[]> {
-  const actions = accessActions(await accessFacts(calls, desired), desired);
+/**
+ * Brings users, roles and access control to what is desired. Returns what was done, in words; nothing when all was right.
+ *
+ * @param enabled whether it is on now, as `accessStatus` says
+ */
+export async function keepAccess(
+  calls: AuthCalls,
+  desired: Access,
+  enabled: boolean,
+): Promise<string[]> {
+  const actions = accessActions(await accessFacts(calls, desired, enabled), desired);
   for (const action of actions) {
     await perform(calls, action);
   }
   return actions.map(inWords);
 }
 
-async function accessFacts(calls: AuthCalls, desired: Access): Promise<AccessFacts> {
-  const { auth, bounded } = calls;
-  const { enabled } = await accessStatus(calls);
+async function accessFacts(
+  { auth, bounded }: AuthCalls,
+  desired: Access,
+  enabled: boolean,
+): Promise<AccessFacts> {
   if (!desired.enabled) {
     return { enabled, users: new Map(), roles: new Map() };
   }

@@ -32,7 +32,7 @@ export function awsClients(region: string): {
 } {
   return {
     s3: lazily(async () => {
-      const { S3Client } = await import("@aws-sdk/client-s3");
+      const { S3Client } = await import("./sdkS3.ts");
       return new S3Client({
         region,
         ...limits,
@@ -42,15 +42,15 @@ export function awsClients(region: string): {
       });
     }),
     ec2: lazily(async () => {
-      const { EC2Client } = await import("@aws-sdk/client-ec2");
+      const { EC2Client } = await import("./sdkEc2.ts");
       return new EC2Client({ region, ...limits });
     }),
     ssm: lazily(async () => {
-      const { SSMClient } = await import("@aws-sdk/client-ssm");
+      const { SSMClient } = await import("./sdkSsm.ts");
       return new SSMClient({ region, ...limits });
     }),
     cloudWatch: lazily(async () => {
-      const { CloudWatchClient } = await import("@aws-sdk/client-cloudwatch");
+      const { CloudWatchClient } = await import("./sdkCloudWatch.ts");
       return new CloudWatchClient({ region, ...limits });
     }),
   };

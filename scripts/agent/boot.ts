@@ -3,17 +3,19 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { act } from "./act";
 import { CommitKeeper, dropIntent } from "./commit";
 import type { Action } from "./facts";
+import { readIfThere } from "./files";
 import { Gatherer, type Gathered } from "./gather";
 import { withLock } from "./lock";
 import { leave, leaving } from "./leave";
 import { approvedState, thisMachine, type Desired, type Machine } from "./machine";
+import { paths } from "./paths";
 import { plan } from "./plan";
 import { ReachKeeper } from "./reached";
 import { installedRelease } from "./release";
 import { reasonOf, say } from "./say";
 import { openSsh } from "./secrets";
 import { announce } from "./state";
-import { startUpkeep } from "./upkeepTimer";
+import { watch } from "./watch";
 
 /** A bootstrap may hold the lock for as long as etcd takes to stop and start. */
 const lockSeconds = 300;
@@ -31,8 +33,10 @@ const soonSeconds = 0.2;
 const waitSeconds = (waited: number): number => (waited < 120 ? 0.5 : 5);
 
 /**
- * What agent-boot.service runs for as long as the machine lives, or until another agent is installed: brings the member up, whatever that
- * takes, and keeps it so. Every round takes the lock, gathers the facts anew, decides, acts, and lets the lock go.
+ * What agent-boot.service runs for as long as the machine lives: brings the member up, whatever that takes, and keeps it so. Every round
+ * takes the lock, gathers the facts anew, decides, acts, and lets the lock go. It ends, and systemd starts it again, when another agent is
+ * installed, and when something was done and all is well again: what that took of memory (EC2's client, logs, databases) is not given back
+ * otherwise, and the one that stays has to be small.
  */
 export async function bootLoop(): Promise<string> {
   const release = await installedRelease();
@@ -49,6 +53,9 @@ export async function bootLoop(): Promise<string> {
     if ((await installedRelease()) !== release) {
       // Also after a failure: an older agent may not understand the desired state of a newer one.
       return "another agent was installed; systemd starts it";
+    }
+    if (pace === "calm" && agent.hasActed) {
+      return "the member is up; systemd starts an agent that only watches";
     }
     waited = pace === "waiting" ? waited + 1 : 0;
     const seconds = { calm: calmSeconds, alert: alertSeconds, soon: soonSeconds };
@@ -68,12 +75,18 @@ class Agent {
   readonly #commits = new CommitKeeper();
   readonly #reach: ReachKeeper;
   #sshIsOpen = false;
-  #upkeepRuns = false;
+  #watches = false;
+  #hasActed = false;
 
   constructor(machine: Machine) {
     this.#machine = machine;
     this.#gatherer = new Gatherer(machine);
     this.#reach = new ReachKeeper(machine.bucket, this.#gatherer.memory);
+  }
+
+  /** Whether this process has done more than to look. */
+  get hasActed(): boolean {
+    return this.#hasActed;
   }
 
   /** Gathers, decides, acts. */
@@ -85,6 +98,7 @@ class Agent {
       return "waiting";
     }
     const basis = await this.#gatherer.basis();
+    await this.#watchOnce();
     await this.#openSshOnce(basis.desired);
     const gathered = await this.#gatherer.gather(basis);
     const { facts, live, desired } = gathered;
@@ -110,11 +124,15 @@ class Agent {
       return undefined;
     }
     await dropIntent();
-    if (!this.#upkeepRuns && facts.live.quorum) {
-      this.#upkeepRuns = true;
-      await startUpkeep();
-    }
     return live.status === undefined ? undefined : this.#commits.note(live.status);
+  }
+
+  /** Not before etcd was started once: of a machine that was never part of the cluster no alarm is to hear. */
+  async #watchOnce(): Promise<void> {
+    if (!this.#watches && (await readIfThere(paths.applied)) !== undefined) {
+      this.#watches = true;
+      void watch(this.#machine);
+    }
   }
 
   /** What is noted on the volume goes with the volume; what is said in the bucket does not. */
@@ -140,6 +158,7 @@ class Agent {
       case "promote":
         return "waiting";
       default:
+        this.#hasActed = true;
         this.#gatherer.forget();
         return "soon";
     }

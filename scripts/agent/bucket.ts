@@ -30,7 +30,7 @@ export class Bucket implements ObjectStore {
   }
 
   async get(key: string): Promise<{ text: string; etag: string } | undefined> {
-    const { GetObjectCommand } = await import("@aws-sdk/client-s3");
+    const { GetObjectCommand } = await import("./sdkS3.ts");
     const s3 = await this.#clients.s3();
     try {
       const object = await s3.send(new GetObjectCommand({ Bucket: this.#name, Key: key }));
@@ -52,7 +52,7 @@ export class Bucket implements ObjectStore {
   }
 
   async everExisted(key: string): Promise<boolean> {
-    const { ListObjectVersionsCommand } = await import("@aws-sdk/client-s3");
+    const { ListObjectVersionsCommand } = await import("./sdkS3.ts");
     const s3 = await this.#clients.s3();
     const list = await s3.send(
       new ListObjectVersionsCommand({ Bucket: this.#name, Prefix: key, MaxKeys: 100 }),
@@ -61,7 +61,7 @@ export class Bucket implements ObjectStore {
   }
 
   async put(key: string, text: string, condition: PutCondition): Promise<"done" | "refused"> {
-    const { PutObjectCommand } = await import("@aws-sdk/client-s3");
+    const { PutObjectCommand } = await import("./sdkS3.ts");
     const s3 = await this.#clients.s3();
     try {
       await s3.send(
@@ -88,7 +88,7 @@ export class Bucket implements ObjectStore {
 
   /** Replaces an object of which this member is the only writer. */
   async replace(key: string, text: string): Promise<void> {
-    const { PutObjectCommand } = await import("@aws-sdk/client-s3");
+    const { PutObjectCommand } = await import("./sdkS3.ts");
     const s3 = await this.#clients.s3();
     await s3.send(
       new PutObjectCommand({ Bucket: this.#name, Key: key, Body: text, ContentType: "text/plain" }),
@@ -101,7 +101,7 @@ export class Bucket implements ObjectStore {
     file: string,
     about: { readonly sha256?: string; readonly metadata?: Readonly<Record<string, string>> } = {},
   ): Promise<"done" | "refused"> {
-    const { PutObjectCommand } = await import("@aws-sdk/client-s3");
+    const { PutObjectCommand } = await import("./sdkS3.ts");
     const s3 = await this.#clients.s3();
     const { size } = await stat(file);
     try {
@@ -131,7 +131,7 @@ export class Bucket implements ObjectStore {
 
   /** Downloads an object to a file; what has another hash is not kept. */
   async download(key: string, sha256: string, file: string): Promise<void> {
-    const { GetObjectCommand } = await import("@aws-sdk/client-s3");
+    const { GetObjectCommand } = await import("./sdkS3.ts");
     const s3 = await this.#clients.s3();
     const request = new GetObjectCommand({ Bucket: this.#name, Key: key });
     const object = await s3.send(request).catch((error: unknown) => {
@@ -153,7 +153,7 @@ export class Bucket implements ObjectStore {
 
   /** Hash of an object's content, which is not kept. */
   async hashOf(key: string): Promise<string> {
-    const { GetObjectCommand } = await import("@aws-sdk/client-s3");
+    const { GetObjectCommand } = await import("./sdkS3.ts");
     const s3 = await this.#clients.s3();
     const object = await s3.send(new GetObjectCommand({ Bucket: this.#name, Key: key }));
     const hash = createHash("sha256");
@@ -163,7 +163,7 @@ export class Bucket implements ObjectStore {
 
   /** What was said about an object when it was put. */
   async metadata(key: string): Promise<Readonly<Record<string, string>>> {
-    const { HeadObjectCommand } = await import("@aws-sdk/client-s3");
+    const { HeadObjectCommand } = await import("./sdkS3.ts");
     const s3 = await this.#clients.s3();
     const head = await s3.send(new HeadObjectCommand({ Bucket: this.#name, Key: key }));
     return head.Metadata ?? {};
@@ -171,7 +171,7 @@ export class Bucket implements ObjectStore {
 
   /** Keys that begin with a prefix, in order; only those behind `after`, if that is given. */
   async keys(prefix: string, after?: string): Promise<string[]> {
-    const { ListObjectsV2Command } = await import("@aws-sdk/client-s3");
+    const { ListObjectsV2Command } = await import("./sdkS3.ts");
     const s3 = await this.#clients.s3();
     const keys: string[] = [];
     let token: string | undefined;
@@ -195,7 +195,7 @@ export class Bucket implements ObjectStore {
 
   /** Tags an object, and takes all other tags of it away. */
   async tag(key: string, tag: { readonly key: string; readonly value: string }): Promise<void> {
-    const { PutObjectTaggingCommand } = await import("@aws-sdk/client-s3");
+    const { PutObjectTaggingCommand } = await import("./sdkS3.ts");
     const s3 = await this.#clients.s3();
     await s3.send(
       new PutObjectTaggingCommand({

@@ -12,7 +12,7 @@ import { say } from "./say";
  * volume, and a later machine finds it by its tags. The record's roster names it as soon as the member joins with it.
  */
 export async function createVolume(context: Context): Promise<void> {
-  const { CreateVolumeCommand } = await import("@aws-sdk/client-ec2");
+  const { CreateVolumeCommand } = await import("./sdkEc2.ts");
   const ec2 = await context.machine.clients.ec2();
   const { cluster, member, zone, volume } = configOf(context);
   const { volumeId: lost, instanceId } = context.facts.self;

@@ -41,12 +41,12 @@ export async function agentTls(): Promise<ClientTls> {
   const { clientCa, agentCertificate, agentKey } = paths.pkiFiles;
   // Through the link once, so that all three are of one set.
   const folder = await realpath(dirname(clientCa));
-  const [ca, certificate, key] = await Promise.all(
-    [clientCa, agentCertificate, agentKey].map((file) => readFile(join(folder, basename(file)))),
-  );
-  if (ca === undefined || certificate === undefined || key === undefined) {
-    throw new Error("three files were read, and are not three");
-  }
+  const read = (file: string): Promise<Buffer> => readFile(join(folder, basename(file)));
+  const [ca, certificate, key] = await Promise.all([
+    read(clientCa),
+    read(agentCertificate),
+    read(agentKey),
+  ]);
   return { ca, certificate, key };
 }
 

@@ -17,7 +17,7 @@ import { readRecord, type RecordView } from "./record";
 import { RollObserver } from "./rollObserver";
 import { reasonOf, say } from "./say";
 import { installPki } from "./secrets";
-import { etcdService, Restarts, type Service } from "./service";
+import { Restarts, ServiceWatch, type Service } from "./service";
 import { VolumeFinder } from "./volume";
 
 /** Milliseconds for which the cluster record is taken as read while etcd runs with a quorum. */
@@ -48,6 +48,7 @@ export class Gatherer {
   readonly #machine: Machine;
   readonly #instanceId = lazily(askInstanceId);
   readonly #log = new Log();
+  readonly #service = new ServiceWatch();
   readonly #restarts = new Restarts();
   readonly #observer = new LiveObserver();
   readonly #volumes: VolumeFinder;
@@ -67,7 +68,7 @@ export class Gatherer {
 
   /** What is to run here, and what runs; the desired state is asked for again only when etcd does not run, or it was changed here. */
   async basis(): Promise<Basis> {
-    const service = await etcdService();
+    const service = await this.#service.look();
     const permitted = (await readIfThere(paths.permit)) !== undefined;
     const alive = permitted && ["active", "activating", "deactivating"].includes(service.state);
     const approved = (await readIfThere(paths.approved))?.trim();

@@ -45,7 +45,7 @@ export async function whyToLeave(config: MemberConfig): Promise<string | undefin
 
 /** Throws unless the role may end this machine. Asked before anything is changed: a member that stopped and cannot leave is worse. */
 export async function mayTerminate({ clients }: Machine): Promise<void> {
-  const { TerminateInstancesCommand } = await import("@aws-sdk/client-ec2");
+  const { TerminateInstancesCommand } = await import("./sdkEc2.ts");
   const ec2 = await clients.ec2();
   const id = await instanceId();
   try {
@@ -90,7 +90,7 @@ export async function leave(
       await handOver(config, view.record);
     }
   }
-  await run("systemctl", ["stop", "etcd-upkeep.timer", "etcd-upkeep.service"]);
+  await run("systemctl", ["stop", "etcd-upkeep.service"]);
   await step("leave:stop", stopEtcd);
   await step("leave:unmount", unmount);
   await detach(machine, config);
@@ -105,7 +105,7 @@ async function unmount(): Promise<void> {
 
 /** The end of the machine would do the same, a little later. */
 async function detach({ clients }: Machine, config: MemberConfig): Promise<void> {
-  const { DetachVolumeCommand } = await import("@aws-sdk/client-ec2");
+  const { DetachVolumeCommand } = await import("./sdkEc2.ts");
   const ec2 = await clients.ec2();
   const volumeId = (await volumeInUse()) ?? config.volume.id;
   try {
@@ -120,7 +120,7 @@ async function detach({ clients }: Machine, config: MemberConfig): Promise<void>
 }
 
 async function terminate({ clients }: Machine): Promise<void> {
-  const { TerminateInstancesCommand } = await import("@aws-sdk/client-ec2");
+  const { TerminateInstancesCommand } = await import("./sdkEc2.ts");
   const ec2 = await clients.ec2();
   await ec2.send(new TerminateInstancesCommand({ InstanceIds: [await instanceId()] }));
 }

@@ -4,9 +4,12 @@ import { dirname } from "node:path";
 
 import { paths } from "./paths";
 
+/** Somebody else has the lock. */
+export class Busy extends Error {}
+
 /**
- * Runs something while no other agent process of this machine reads facts or acts on them. The kernel holds the lock for flock(1),
- * whose input is our pipe: if we die, it ends and the lock is free.
+ * Runs something while no other agent process of this machine reads facts or acts on them. flock(1) takes the lock and becomes cat, whose
+ * input is our pipe: if we die, it ends and the lock is free.
  */
 export async function withLock<T>(
   action: () => Promise<T>,
@@ -14,12 +17,16 @@ export async function withLock<T>(
   file: string = paths.lock,
 ): Promise<T> {
   await mkdir(dirname(file), { recursive: true });
-  const hold = "echo held; cat > /dev/null";
   const holder = spawn(
     "flock",
-    ["--exclusive", "--timeout", String(timeoutSeconds), file, "sh", "-c", hold],
+    ["--no-fork", "--exclusive", "--timeout", String(timeoutSeconds), file, "cat"],
     { stdio: ["pipe", "pipe", "inherit"] },
   );
+  holder.stdin.on("error", () => {
+    // It has ended, which is seen below.
+  });
+  // What comes back says that cat runs, so the lock is held.
+  holder.stdin.write("held\n");
   const ended = new Promise<void>((resolve) => {
     holder.once("close", () => {
       resolve();
@@ -32,7 +39,7 @@ export async function withLock<T>(
         resolve();
       });
       void ended.then(() => {
-        reject(new Error(`another agent process is busy; waited ${timeoutSeconds} s for ${file}`));
+        reject(new Busy(`another agent process is busy; waited ${timeoutSeconds} s for ${file}`));
       });
     });
     return await action();

@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { mkdir } from "node:fs/promises";
 
 import { parseMemberConfig, type MemberConfig } from "../../components/plan/memberConfig";
 import { storage } from "../../components/plan/storage";
@@ -54,24 +53,37 @@ export async function thisMachine(): Promise<Machine> {
   };
 }
 
-/** A desired state by its hash, from the copy on this machine or from the bucket. */
-export async function desiredState(machine: Machine, sha256: string): Promise<Desired> {
+/**
+ * The document of a desired state by its hash: from the copy on this machine, or once from the bucket. These are the very bytes that were
+ * asked for; what they mean is another question.
+ */
+export async function desiredText(machine: Machine, sha256: string): Promise<string> {
   const copy = `${paths.configs}/${sha256}.json`;
-  let text = await readIfThere(copy);
-  if (text === undefined || createHash("sha256").update(text).digest("hex") !== sha256) {
-    text = (await machine.bucket.get(storage.config(machine.member, sha256)))?.text;
-    if (text === undefined) {
-      throw new Error(`the bucket has no desired state ${sha256} for ${machine.member}`);
-    }
+  const kept = await readIfThere(copy);
+  if (kept !== undefined && hashOf(kept) === sha256) {
+    return kept;
   }
-  const config = parseMemberConfig(text, sha256);
+  const text = (await machine.bucket.get(storage.config(machine.member, sha256)))?.text;
+  if (text === undefined) {
+    throw new Error(`the bucket has no desired state ${sha256} for ${machine.member}`);
+  }
+  if (hashOf(text) !== sha256) {
+    throw new Error(`the desired state named ${sha256} has the hash ${hashOf(text)}`);
+  }
+  await writeDurably(copy, text);
+  return text;
+}
+
+const hashOf = (text: string): string => createHash("sha256").update(text).digest("hex");
+
+/** A desired state by its hash. */
+export async function desiredState(machine: Machine, sha256: string): Promise<Desired> {
+  const config = parseMemberConfig(await desiredText(machine, sha256), sha256);
   if (config.cluster !== machine.cluster || config.member !== machine.member) {
     throw new Error(
       `the desired state is for ${config.member} of ${config.cluster}, this is ${machine.member} of ${machine.cluster}`,
     );
   }
-  await mkdir(paths.configs, { recursive: true });
-  await writeDurably(copy, text);
   return { config, sha256 };
 }
 

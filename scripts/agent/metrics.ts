@@ -144,7 +144,7 @@ export function metricData(facts: MetricFacts, at: Date): MetricDatum[] {
 
 /** Sends them, in one call. */
 export async function publish(clients: AwsClients, facts: MetricFacts): Promise<void> {
-  const { PutMetricDataCommand } = await import("@aws-sdk/client-cloudwatch");
+  const { PutMetricDataCommand } = await import("./sdkCloudWatch.ts");
   const cloudWatch = await clients.cloudWatch();
   await cloudWatch.send(
     new PutMetricDataCommand({

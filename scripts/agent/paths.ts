@@ -72,6 +72,8 @@ export const paths = {
   upkeep: `${root}${volumeMount}/upkeep`,
   /** Held by whoever takes a backup. */
   backupLock: `${root}/run/etcd-cluster/backup.lock`,
+  /** Held by whoever looks after the member beside etcd. */
+  upkeepLock: `${root}/run/etcd-cluster/upkeep-run.lock`,
   /** What upkeep did last, for `status` and for its own next run. */
   upkeepState: `${root}/run/etcd-cluster/upkeep.json`,
   /** etcd's own folder; its write-ahead log tells data from a blank disk. */

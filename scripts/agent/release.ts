@@ -4,9 +4,8 @@ import { basename, dirname, join } from "node:path";
 
 import { z } from "zod";
 
-import { storage } from "../../components/plan/storage";
 import { fetchArtifact } from "./artifacts";
-import type { Machine } from "./machine";
+import { desiredText, type Machine } from "./machine";
 import { paths } from "./paths";
 import { say } from "./say";
 
@@ -53,11 +52,11 @@ export async function withNamedAgent(
   sha256: string,
 ): Promise<number | undefined> {
   const own = await ownSha256();
-  const object = await machine.bucket.get(storage.config(machine.member, sha256));
-  if (own === undefined || object === undefined) {
+  if (own === undefined) {
     return undefined;
   }
-  const { node, agent } = releaseSchema.parse(JSON.parse(object.text)).artifacts;
+  const text = await desiredText(machine, sha256);
+  const { node, agent } = releaseSchema.parse(JSON.parse(text)).artifacts;
   if (agent.sha256 === own) {
     return undefined;
   }

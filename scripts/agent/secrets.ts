@@ -9,7 +9,7 @@ import { must, run } from "./run";
 /** Keys come from SSM when they are needed and lie on the root disk only; nothing here ever prints one. */
 
 async function secret(clients: AwsClients, name: string): Promise<string> {
-  const { GetParameterCommand } = await import("@aws-sdk/client-ssm");
+  const { GetParameterCommand } = await import("./sdkSsm.ts");
   const ssm = await clients.ssm();
   const { Parameter } = await ssm.send(
     new GetParameterCommand({ Name: name, WithDecryption: true }),

@@ -1,4 +1,4 @@
-import { rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 
 import { writeDurably } from "./files";
 import { paths } from "./paths";
@@ -42,6 +42,46 @@ export async function etcdService(): Promise<Service> {
     restarts: Number(value("NRestarts")) || 0,
     pid: Number(value("MainPID")) || 0,
   };
+}
+
+/** Milliseconds for which what systemd said of a process counts, as long as that process is there. */
+const trustMs = 30_000;
+
+/**
+ * What systemd says about etcd.service, for somebody who asks every few seconds: while the very process that was active lives, there is
+ * no news, and asking systemd is the dearest part of a look. Whether it may run (the permit) is nothing that systemd is asked for.
+ */
+export class ServiceWatch {
+  readonly #ask: () => Promise<Service>;
+  #last: { readonly service: Service; readonly started: string; readonly at: number } | undefined;
+
+  constructor(ask: () => Promise<Service> = etcdService) {
+    this.#ask = ask;
+  }
+
+  /** One look. */
+  async look(): Promise<Service> {
+    const last = this.#last;
+    if (
+      last !== undefined &&
+      performance.now() - last.at < trustMs &&
+      (await startOf(last.service.pid)) === last.started
+    ) {
+      return last.service;
+    }
+    const service = await this.#ask();
+    const started = service.state === "active" ? await startOf(service.pid) : undefined;
+    this.#last = started === undefined ? undefined : { service, started, at: performance.now() };
+    return service;
+  }
+}
+
+/** When a process was started, in ticks since the machine's start: with the id, no two are the same. Undefined when it is gone. */
+async function startOf(pid: number): Promise<string | undefined> {
+  const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
+  // Behind the name, which may hold anything: state, and 18 numbers later the start. A zombie has ended.
+  const fields = text?.slice(text.lastIndexOf(")") + 2).split(" ");
+  return fields === undefined || fields[0] === "Z" ? undefined : fields[19];
 }
 
 /** How long a look at restarts goes back, in milliseconds. */

@@ -1,18 +1,20 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { canonicalJson } from "../../components/plan/canonicalJson";
-import { accessStatus, keepAccess } from "./accessAct";
+import { accessStatus, keepAccess, type AccessStatus } from "./accessAct";
 import { backupDue, takeBackup } from "./backup";
 import type { Backup } from "./backupKey";
 import { markExpendable } from "./backupStore";
-import { budgetAction, type BudgetMember } from "./budget";
+import { budgetAction, type BudgetAction, type BudgetMember } from "./budget";
 import { keepBudget } from "./budgetAct";
 import { dropWork, quotaOf } from "./backupSnapshot";
 import { holdDrill } from "./drill";
 import { drillDue, drillOk, type DrillResult } from "./drillResult";
-import { agentTls, throughEndpoint, type ClientTls } from "./etcd";
+import { agentTls, throughEndpoint, type ClientTls, type EtcdEndpoint } from "./etcd";
+import { withLock } from "./lock";
 import { approvedState, thisMachine, type Machine } from "./machine";
 import { publish } from "./metrics";
+import { paths } from "./paths";
 import { reasonOf, say } from "./say";
 import { readUpkeepState, writeUpkeepState, type UpkeepState } from "./upkeepState";
 import { lookAround, metricFacts, openGeneration, type UpkeepView } from "./upkeepView";
@@ -35,13 +37,32 @@ export interface Upkeep {
   readonly problems: Readonly<Record<string, string>>;
 }
 
+/** Seconds for the agent's look to end. */
+const lookSeconds = 60;
+
 /**
- * What etcd-upkeep.timer runs every minute: metrics, a backup if one is due, the disk's budget, a restore drill if one is due. Each part
- * can fail without touching the others, and none ever stops or starts etcd.
+ * What etcd-upkeep.service runs when something is due: metrics, a backup, users and roles, the disk's budget, a restore drill. Each part can fail without
+ * touching the others, and none ever stops or starts etcd.
  */
-export async function upkeep(machine?: Machine): Promise<Upkeep> {
-  const run = new Run(machine ?? (await thisMachine()), await readUpkeepState());
-  return run.all();
+export async function upkeep(): Promise<Upkeep> {
+  const machine = await thisMachine();
+  return withLock(
+    async () => new Run(machine, await readUpkeepState()).all(),
+    lookSeconds,
+    paths.upkeepLock,
+  );
+}
+
+/**
+ * What the agent does every minute by itself: looks around, tells CloudWatch, and answers whether upkeep has something to do. While
+ * upkeep runs, which does the same beside its work, it does nothing.
+ */
+export async function look(machine: Machine): Promise<boolean> {
+  return withLock(
+    async () => new Run(machine, await readUpkeepState()).look(),
+    0,
+    paths.upkeepLock,
+  );
 }
 
 class Run {
@@ -54,6 +75,27 @@ class Run {
   constructor(machine: Machine, state: UpkeepState) {
     this.#machine = machine;
     this.#state = { ...state, newestSeen: { ...state.newestSeen } };
+  }
+
+  async look(): Promise<boolean> {
+    const view = await this.#look();
+    await this.#part("metrics", () => this.#publish(view));
+    if (view.bucketProblem !== undefined) {
+      this.#problems["backup"] = view.bucketProblem;
+    }
+    let accessIsDue = false;
+    await this.#part("access", async () => {
+      accessIsDue = await this.#accessIsDue(view);
+    });
+    const due =
+      accessIsDue ||
+      this.#backupReason(view) !== undefined ||
+      this.#budgetAction(view).kind !== "idle" ||
+      this.#drillIsDue(view);
+    // What is due and fails is told by whoever does it.
+    const problems = due ? { ...this.#state.problems, ...this.#problems } : this.#problems;
+    await writeUpkeepState({ ...this.#state, at: Date.now(), problems });
+    return due;
   }
 
   async all(): Promise<Upkeep> {
@@ -122,19 +164,26 @@ class Run {
     }
   }
 
-  async #backup(view: UpkeepView): Promise<void> {
+  #backupReason(view: UpkeepView): string | undefined {
     const { own, config, newest, now, alarms } = view;
     const status = own?.status;
-    const due = backupDue({
-      ...{ status, newest, now, everyMinutes: config.backup.everyMinutes },
-      generation: openGeneration(view),
-      corrupt:
-        alarms?.some(({ kind, memberId }) => kind === "Corrupt" && memberId === status?.id) ??
-        false,
-    });
+    return view.bucketProblem === undefined
+      ? backupDue({
+          ...{ status, newest, now, everyMinutes: config.backup.everyMinutes },
+          generation: openGeneration(view),
+          corrupt:
+            alarms?.some(({ kind, memberId }) => kind === "Corrupt" && memberId === status?.id) ??
+            false,
+        })
+      : undefined;
+  }
+
+  async #backup(view: UpkeepView): Promise<void> {
+    const { config } = view;
     if (view.bucketProblem !== undefined) {
       throw new Error(view.bucketProblem);
     }
+    const due = this.#backupReason(view);
     if (due === undefined) {
       return;
     }
@@ -152,48 +201,66 @@ class Run {
     this.#state = { ...this.#state, ...(markedUpTo === undefined ? {} : { markedUpTo }) };
   }
 
-  /** The leader's affair, so that one at a time does it. Asked again only when users, roles or wishes changed. */
-  async #access({ config, own }: UpkeepView): Promise<void> {
+  /** Whether users, roles or wishes changed since they were last made right; one cheap call. */
+  async #accessIsDue(view: UpkeepView): Promise<boolean> {
+    const status = await this.#asLeader(view, ({ access }) => accessStatus(access));
+    return status !== undefined && this.#accessDiffers(view, status);
+  }
+
+  #accessDiffers({ config }: UpkeepView, { enabled, revision }: AccessStatus): boolean {
+    const last = this.#state.access;
+    const right = last?.desired === canonicalJson(config.access) && last.revision === revision;
+    return enabled !== config.access.enabled || (enabled && !right);
+  }
+
+  async #access(view: UpkeepView): Promise<void> {
+    await this.#asLeader(view, async ({ access }) => {
+      const status = await accessStatus(access);
+      if (!this.#accessDiffers(view, status)) {
+        return;
+      }
+      const wish = view.config.access;
+      const done = await keepAccess(access, wish, status.enabled);
+      if (done.length > 0) {
+        this.#did(done.join("; "));
+      }
+      const { revision } = await accessStatus(access);
+      this.#state = { ...this.#state, access: { desired: canonicalJson(wish), revision } };
+    });
+  }
+
+  /** Asks this member's etcd, if it leads: of what concerns all, one at a time takes care. */
+  async #asLeader<T>(
+    { config, own }: UpkeepView,
+    ask: (endpoint: EtcdEndpoint) => Promise<T>,
+  ): Promise<T | undefined> {
     const status = own?.status;
-    const tls = await tlsIfThere();
-    if (tls === undefined || status === undefined || status.leader !== status.id) {
-      return;
+    if (status === undefined || status.leader !== status.id) {
+      return undefined;
     }
-    const desired = canonicalJson(config.access);
-    await throughEndpoint(
-      config.address,
-      accessAskMs,
-      async ({ access }) => {
-        const { enabled, revision } = await accessStatus(access);
-        const last = this.#state.access;
-        const right = last?.desired === desired && last.revision === revision;
-        if (enabled === config.access.enabled && (right || !enabled)) {
-          return;
-        }
-        const done = await keepAccess(access, config.access);
-        if (done.length > 0) {
-          this.#did(done.join("; "));
-        }
-        const now = await accessStatus(access);
-        this.#state = { ...this.#state, access: { desired, revision: now.revision } };
-      },
-      tls,
-    );
+    const tls = await tlsIfThere();
+    return tls === undefined
+      ? undefined
+      : throughEndpoint(config.address, accessAskMs, ask, tls);
+  }
+
+  #budgetAction(view: UpkeepView): BudgetAction {
+    const { alarms, now } = view;
+    return alarms === undefined || openGeneration(view) === undefined
+      ? { kind: "idle", reason: "what is raised is not known, or this is not the cluster's data" }
+      : budgetAction({
+          ...{ self: this.#machine.member, alarms, now, expected: view.members.length },
+          members: budgetMembers(view),
+          defragmentedAt: this.#state.defragmentedAt,
+          curedAt: this.#state.curedAt,
+        });
   }
 
   async #budget(view: UpkeepView): Promise<void> {
-    const { alarms, config, now } = view;
+    const { config } = view;
+    const action = this.#budgetAction(view);
     const tls = await tlsIfThere();
-    if (alarms === undefined || tls === undefined || openGeneration(view) === undefined) {
-      return;
-    }
-    const action = budgetAction({
-      ...{ self: this.#machine.member, alarms, now, expected: view.members.length },
-      members: budgetMembers(view),
-      defragmentedAt: this.#state.defragmentedAt,
-      curedAt: this.#state.curedAt,
-    });
-    if (action.kind === "idle") {
+    if (action.kind === "idle" || tls === undefined) {
       return;
     }
     if (action.kind === "cure") {
@@ -217,17 +284,26 @@ class Run {
     };
   }
 
-  async #drill(view: UpkeepView): Promise<void> {
-    // Of a run that was ended; there is one at a time.
-    await dropWork("drill");
+  #drillIsDue(view: UpkeepView): boolean {
     const { config, drill: last, now, own } = view;
     const generation = openGeneration(view);
     const newest = this.#newest;
     const everyHours = config.backup.drillEveryHours;
     const members = budgetMembers(view);
-    const due = drillDue({
-      ...{ self: this.#machine.member, members, generation, newest, last, everyHours, now },
-    });
+    return (
+      own?.status !== undefined &&
+      drillDue({
+        ...{ self: this.#machine.member, members, generation, newest, last, everyHours, now },
+      })
+    );
+  }
+
+  async #drill(view: UpkeepView): Promise<void> {
+    // Of a run that was ended; there is one at a time.
+    await dropWork("drill");
+    const { config, own } = view;
+    const generation = openGeneration(view);
+    const due = this.#drillIsDue(view);
     const tls = await tlsIfThere();
     if (!due || generation === undefined || own?.status === undefined || tls === undefined) {
       return;

@@ -102,7 +102,7 @@ export class VolumeFinder {
   }
 
   async #byId(volumeId: string): Promise<Volume | string | undefined> {
-    const { DescribeVolumesCommand } = await import("@aws-sdk/client-ec2");
+    const { DescribeVolumesCommand } = await import("./sdkEc2.ts");
     const ec2 = await this.#clients.ec2();
     try {
       const { Volumes } = await ec2.send(new DescribeVolumesCommand({ VolumeIds: [volumeId] }));
@@ -119,7 +119,7 @@ export class VolumeFinder {
 
   /** All volumes of this member, oldest first. */
   async #byTags({ cluster, member, zone }: MemberConfig): Promise<Volume[] | string> {
-    const { DescribeVolumesCommand } = await import("@aws-sdk/client-ec2");
+    const { DescribeVolumesCommand } = await import("./sdkEc2.ts");
     const ec2 = await this.#clients.ec2();
     try {
       const { Volumes = [] } = await ec2.send(
@@ -179,7 +179,7 @@ export class VolumeFinder {
     config: MemberConfig,
     instanceId: string,
   ): Promise<string | undefined> {
-    const { AttachVolumeCommand } = await import("@aws-sdk/client-ec2");
+    const { AttachVolumeCommand } = await import("./sdkEc2.ts");
     const ec2 = await this.#clients.ec2();
     try {
       await ec2.send(

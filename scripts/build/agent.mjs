@@ -1,5 +1,5 @@
-// Builds components/dist/agent.tar.gz, what machines run as the agent: agent.js, etcd3's proto files beside it, and
-// the units. Usage: node scripts/build/agent.mjs [OUTPUT]. JavaScript, because npm runs it with the host's Node.
+// Builds components/dist/agent.tar.gz, what machines run as the agent: agent.js with its pieces, etcd3's proto
+// files, and the units. Usage: node scripts/build/agent.mjs [OUTPUT]. JavaScript, because npm runs it with the host's Node.
 import { spawnSync } from "node:child_process";
 import {
   existsSync,
@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { tarGz } from "./archive.mjs";
 
@@ -20,27 +20,15 @@ const entry = join(repository, "scripts", "agent", "main.ts");
 const units = join(repository, "scripts", "systemd");
 const output = resolve(process.argv[2] ?? join(repository, "components", "dist", "agent.tar.gz"));
 
-/**
- * etcd3 reads its proto files at load from "../proto" as seen from its own lib/; in the bundle they are beside
- * agent.js, wherever that is. The text must be found: another release of etcd3 may look elsewhere.
- */
-const etcd3ProtoBeside = {
-  name: "etcd3-proto-beside",
-  setup(build) {
-    build.onLoad({ filter: /[/\\]etcd3[/\\]lib[/\\]connection-pool\.js$/ }, (file) => {
-      const original = "`${__dirname}/../proto/rpc.proto`";
-      const source = readFileSync(file.path, "utf8");
-      if (!source.includes(original)) {
-        return {
-          errors: [
-            { text: `${file.path} no longer reads ${original}: adapt scripts/build/agent.mjs` },
-          ],
-        };
-      }
-      return { contents: source.replace(original, "`${__dirname}/proto/rpc.proto`"), loader: "js" };
-    });
-  },
-};
+/** Where the pieces of the bundle lie beside agent.js. etcd3 reads its proto files at load from "../proto", seen from there. */
+const pieces = "lib";
+
+/** In an ES module CommonJS code, of which etcd3 is made, misses these. */
+const commonJs = [
+  'import { createRequire } from "node:module";',
+  "const require = createRequire(import.meta.url);",
+  "const __dirname = import.meta.dirname;",
+].join("\n");
 
 /** Files of a folder by their name in the archive. */
 function filesOf(folder, prefix) {
@@ -49,22 +37,33 @@ function filesOf(folder, prefix) {
   );
 }
 
+/**
+ * The agent's code by file name: one piece for each thing that is loaded when it is used. Of libraries their ES modules are taken, where
+ * they have them, because only of those is left out what is not used: of EC2's client that is nine tenths.
+ */
 async function bundle() {
   const { build } = await import("esbuild");
   const { outputFiles, warnings } = await build({
     absWorkingDir: repository,
     entryPoints: [entry],
+    entryNames: "agent",
+    chunkNames: `${pieces}/[hash]`,
+    outdir: "/",
     bundle: true,
+    splitting: true,
     write: false,
     platform: "node",
     target: "node24",
-    format: "cjs",
+    format: "esm",
+    mainFields: ["module", "main"],
+    banner: { js: commonJs },
     legalComments: "eof",
     logLevel: "warning",
-    plugins: [etcd3ProtoBeside],
   });
   if (warnings.length > 0) throw new Error("the bundler warned, see above");
-  return outputFiles[0].contents;
+  return Object.fromEntries(
+    outputFiles.map(({ path, contents }) => [relative("/", path), contents]),
+  );
 }
 
 /** The Node that package-lock.json pins, unless this is it: another one's zlib may compress to other bytes. */
@@ -102,7 +101,8 @@ async function main() {
     return;
   }
   const archive = tarGz({
-    "agent.js": await bundle(),
+    "package.json": JSON.stringify({ type: "module" }),
+    ...(await bundle()),
     ...filesOf(join(dirname(require.resolve("etcd3/package.json")), "proto"), "proto"),
     ...filesOf(units, "systemd"),
   });

@@ -32,7 +32,14 @@ describe("the agent's bundle", () => {
   });
 
   test("it holds the agent, etcd3's proto files and the units, and nothing else", () => {
-    assert.deepEqual(readdirSync(content).sort(), ["agent.js", "proto", "systemd"]);
+    assert.deepEqual(readdirSync(content).sort(), [
+      "agent.js",
+      "lib",
+      "package.json",
+      "proto",
+      "systemd",
+    ]);
+    for (const name of readdirSync(join(content, "lib"))) assert.match(name, /^[0-9A-Z]{8}\.js$/);
     assert.deepEqual(readdirSync(join(content, "proto")).sort(), [
       "auth.proto",
       "kv.proto",
@@ -62,9 +69,36 @@ describe("the agent's bundle", () => {
     assert.match(outcome.stderr, /verify/);
   });
 
-  test("etcd3 finds its proto files beside the bundle", () => {
-    const source = readFileSync(join(content, "agent.js"), "utf8");
-    assert.ok(source.includes("`${__dirname}/proto/rpc.proto`"));
-    assert.ok(!source.includes("/../proto/rpc.proto"));
+  test("every piece loads; etcd3 finds its proto files beside them", () => {
+    const pieces = readdirSync(join(content, "lib"));
+    const etcd3 = pieces.filter((name) =>
+      readFileSync(join(content, "lib", name), "utf8").includes(
+        "`${__dirname}/../proto/rpc.proto`",
+      ),
+    );
+    assert.equal(etcd3.length, 1);
+    const code = pieces.map(
+      (piece) => `await import(${JSON.stringify(join(content, "lib", piece))});`,
+    );
+    const outcome = spawnSync(process.execPath, ["--input-type=module", "--eval", code.join("")], {
+      cwd: "/",
+      encoding: "utf8",
+    });
+    assert.deepEqual([outcome.status, outcome.stdout, outcome.stderr], [0, "", ""]);
+  });
+
+  test("what a command does not use is in a piece of its own", () => {
+    const text = (name: string): string => readFileSync(join(content, name), "utf8");
+    assert.ok(Buffer.byteLength(text("agent.js")) < 20_000);
+    for (const client of ["S3", "EC2", "SSM", "CloudWatch"]) {
+      const holders = readdirSync(join(content, "lib")).filter((name) =>
+        text(`lib/${name}`).includes(`var ${client}Client = class`),
+      );
+      assert.equal(holders.length, 1, client);
+    }
+    // Of EC2's client, hundreds of calls are left out.
+    const all = readdirSync(join(content, "lib")).map((name) => text(`lib/${name}`));
+    assert.ok(all.some((each) => each.includes("AttachVolumeCommand = class")));
+    assert.ok(!all.some((each) => each.includes("RunInstancesCommand = class")));
   });
 });

@@ -131,6 +131,17 @@ export function installStubs(base: string): () => void {
   };
 }
 
+/** The device that the data's folder is on, under the volume's name: to the agent the volume is mounted. */
+export function pretendVolume(root: string, volumeId: string): void {
+  const { dev } = statSync(join(root, "var/lib/etcd"));
+  const folder = join(root, "dev/disk/by-id");
+  mkdirSync(folder, { recursive: true });
+  execFileSync("mknod", [
+    join(folder, `nvme-Amazon_Elastic_Block_Store_${volumeId.replace("-", "")}`),
+    ...["b", String((dev >> 8) & 0xfff), String((dev & 0xff) | ((dev >> 12) & 0xfff00))],
+  ]);
+}
+
 /** A member's machine. */
 export class AgentMachine {
   readonly name: string;
@@ -176,13 +187,7 @@ export class AgentMachine {
       ...["-s", this.at(`opt/etcd-cluster/store/${artifacts.etcd.sha256}`)],
       this.at("opt/etcd-cluster/etcd/current"),
     ]);
-    // The device that the folder is on, under the volume's name: to the agent the volume is mounted.
-    const { dev } = statSync(this.at("var/lib/etcd"));
-    mkdirSync(this.at("dev/disk/by-id"), { recursive: true });
-    execFileSync("mknod", [
-      this.at(`dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_${this.volumeId.replace("-", "")}`),
-      ...["b", String((dev >> 8) & 0xfff), String((dev & 0xff) | ((dev >> 12) & 0xfff00))],
-    ]);
+    pretendVolume(this.root, this.volumeId);
   }
 
   /** The desired state, as far as effects look at it. */

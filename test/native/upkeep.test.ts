@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -70,6 +71,9 @@ describe("upkeep", { timeout: 300_000 }, () => {
       assert.deepEqual((await cluster.upkeep(name)).problems, {});
     }
     assert.deepEqual(cloud.backups(), []);
+    // A look says that one is due, to whom it falls alone, and takes none.
+    for (const { name } of cluster.members) assert.equal(await cluster.look(name), name === leader);
+    assert.deepEqual(cloud.backups(), []);
     const { done, problems } = await cluster.upkeep(leader);
     assert.deepEqual(problems, {});
     const [key = "", ...others] = cloud.backups();
@@ -91,12 +95,14 @@ describe("upkeep", { timeout: 300_000 }, () => {
 
   it("does not back up again before it is time", async () => {
     const leader = await cluster.leader();
+    assert.equal(await cluster.look(leader), false);
     assert.deepEqual((await cluster.upkeep(leader)).done, []);
     assert.equal(cloud.backups().length, 1);
   });
 
   it("restores the newest backup on the last follower, and finds it right by the live cluster", async () => {
     const name = await driller();
+    assert.equal(await cluster.look(name), true);
     const { done, problems } = await cluster.upkeep(name);
     assert.deepEqual(problems, {});
     assert.equal(done.length, 1);
@@ -107,13 +113,30 @@ describe("upkeep", { timeout: 300_000 }, () => {
     assert.equal(drill.against, "live");
     assert.deepEqual(drill.corrupt, []);
     // Once a day.
+    assert.equal(await cluster.look(name), false);
     assert.deepEqual((await cluster.upkeep(name)).done, []);
+  });
+
+  it("leaves the look to upkeep while that runs", async () => {
+    const lock = join(cluster.root("m1"), "run/etcd-cluster/upkeep-run.lock");
+    const holder = spawn("flock", ["--no-fork", lock, "cat"], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    holder.stdin.write("held\n");
+    await once(holder.stdout, "data");
+    const before = cloud.calls.length;
+    const { exitCode, stderr } = await cluster.agent("m1", "look");
+    holder.stdin.end();
+    await once(holder, "exit");
+    assert.equal(exitCode, 1);
+    assert.match(stderr, /another agent process is busy/);
+    assert.equal(cloud.calls.length, before);
   });
 
   it("tells CloudWatch, in one call, what there is to tell", async () => {
     const leader = await cluster.leader();
     const before = cloud.calls.length;
-    await cluster.upkeep(leader);
+    await cluster.look(leader);
     assert.equal(cloud.calls.length, before + 1);
     const call = cloud.calls.at(-1);
     assert.equal(call?.Namespace, "EtcdCluster");
@@ -227,10 +250,14 @@ describe("upkeep", { timeout: 300_000 }, () => {
     // CloudWatch is another service: the metrics still come.
     assert.equal(cloud.calls.length, before + 1);
     assert.equal(metric("healthy", leader), 1);
+    // Nothing can be decided without the bucket: the look says so, and starts nobody.
+    assert.equal(await cluster.look(leader), false);
+    assert.match(cluster.remembered(leader).problems["backup"] ?? "", /./);
     await cluster.etcdctl(leader, "put", "while", "down");
     cloud.storeIsDown = false;
     const again = await cluster.upkeep(leader);
     assert.deepEqual(again.problems, {});
+    assert.deepEqual(cluster.remembered(leader).problems, {});
     assert.equal(cloud.backups().length, count + 1);
   });
 

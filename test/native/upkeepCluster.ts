@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -200,16 +200,31 @@ export class UpkeepCluster {
     });
   }
 
+  /** Id of a member's etcd process. */
+  pidOf(name: string): number {
+    return this.#running.get(name)?.pid ?? 0;
+  }
+
+  /** The delivered agent, for a process that is to stay. */
+  get agentProgram(): string {
+    return join(this.#base, "agent", "agent.js");
+  }
+
+  /** Where the agent finds a member's machine, and the stand-in. */
+  environment(name: string): Record<string, string> {
+    return {
+      ETCD_AGENT_ROOT: this.root(name),
+      AWS_EC2_METADATA_SERVICE_ENDPOINT: this.#endpoint,
+      AWS_ENDPOINT_URL: this.#endpoint,
+    };
+  }
+
   /** Runs the delivered agent on a member's machine. */
   async agent(name: string, ...args: string[]) {
-    return execa(process.execPath, [join(this.#base, "agent", "agent.js"), ...args], {
+    return execa(process.execPath, [this.agentProgram, ...args], {
       reject: false,
       timeout: 120_000,
-      env: {
-        ETCD_AGENT_ROOT: this.root(name),
-        AWS_EC2_METADATA_SERVICE_ENDPOINT: this.#endpoint,
-        AWS_ENDPOINT_URL: this.#endpoint,
-      },
+      env: this.environment(name),
     });
   }
 
@@ -253,6 +268,19 @@ export class UpkeepCluster {
     const { exitCode, stdout, stderr } = await this.agent(name, "upkeep");
     if (exitCode !== 0) throw new Error(`upkeep ended with ${exitCode ?? "?"}: ${stderr}`);
     return JSON.parse(stdout) as Upkeep;
+  }
+
+  /** What the agent does every minute by itself; answers whether upkeep has something to do. */
+  async look(name: string): Promise<boolean> {
+    const { exitCode, stdout, stderr } = await this.agent(name, "look");
+    if (exitCode !== 0) throw new Error(`look ended with ${exitCode ?? "?"}: ${stderr}`);
+    return (JSON.parse(stdout) as { due: boolean }).due;
+  }
+
+  /** What `status` shows of upkeep. */
+  remembered(name: string): { readonly at: number; readonly problems: Record<string, string> } {
+    const file = join(this.root(name), "run/etcd-cluster/upkeep.json");
+    return JSON.parse(readFileSync(file, "utf8")) as ReturnType<UpkeepCluster["remembered"]>;
   }
 
   /** Desired state, keys, marker: as boot.sh and the agent leave them. */

@@ -23,7 +23,7 @@ export const machineQuestions = [
   "pid=$(systemctl show --property=MainPID --value etcd.service)",
   "echo '== modes'",
   "find -L /var/lib/etcd/data /etc/etcd /etc/etcd-cluster /etc/systemd/system/etcd.service /etc/systemd/system/etcd-upkeep.service" +
-    " /etc/systemd/system/etcd-upkeep.timer /etc/systemd/system/agent-boot.service /usr/local/bin /opt/etcd-cluster" +
+    " /etc/systemd/system/agent-boot.service /usr/local/bin /opt/etcd-cluster" +
     " /run/etcd-cluster /etc/ssh/ssh_host_ed25519_key /etc/ssh/sshd_config.d /home/admin/.ssh -maxdepth 3 -printf '%m %u:%g %p\\n'",
   "echo '== etcd'; tr '\\0' '\\n' < /proc/$pid/environ",
   "echo '== process'; cat /proc/$pid/status",

@@ -81,11 +81,9 @@ describe("agent-boot.service", () => {
 
 describe("etcd-upkeep", () => {
   const service = unit("etcd-upkeep.service");
-  const timer = unit("etcd-upkeep.timer");
 
-  it("runs once a minute, and is there again after a reboot", () => {
-    expect(timer.get("Timer.OnCalendar")).toEqual(["minutely"]);
-    expect(timer.get("Install.WantedBy")).toEqual(["timers.target"]);
+  it("runs and ends, whenever the agent starts it", () => {
+    expect(service.has("Install.WantedBy")).toBe(false);
     expect(service.get("Service.Type")).toEqual(["oneshot"]);
     expect(service.get("Service.ExecStart")).toEqual(["/usr/local/bin/etcd-agent upkeep"]);
   });

@@ -1,9 +1,12 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import type { MemberStatus } from "../../../scripts/agent/etcd";
-import { Restarts, type Service } from "../../../scripts/agent/service";
+import { Restarts, ServiceWatch, type Service } from "../../../scripts/agent/service";
+import { untilNext } from "../../../scripts/agent/watch";
 
 /** What the agent keeps and notices while etcd runs. */
 
@@ -130,5 +133,92 @@ describe("a point at which a test ends the agent", () => {
     expect(() => readFileSync(file)).toThrow("ENOENT");
     here("attest:put:after");
     expect(kill).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe("the next look at the member", () => {
+  const minute = 60_000;
+
+  it("comes in every whole minute of the clock, whenever the last one ended", () => {
+    const offset = 7000;
+    for (const ended of [
+      minute,
+      minute + 6999,
+      minute + 7000,
+      minute + 50_000,
+      1_700_000_012_345,
+    ]) {
+      const next = ended + untilNext(ended, offset);
+      expect(next % minute).toBe(offset);
+      expect(next).toBeGreaterThan(ended);
+      expect(next - ended).toBeLessThanOrEqual(minute);
+    }
+  });
+});
+
+describe("what systemd says of etcd", () => {
+  let child: ChildProcess;
+  beforeEach(() => {
+    child = spawn("sleep", ["60"]);
+  });
+  afterEach(() => {
+    child.kill("SIGKILL");
+  });
+
+  function watched(service: Partial<Service> = {}): { watch: ServiceWatch; asked: () => number } {
+    let asked = 0;
+    const watch = new ServiceWatch(() => {
+      asked += 1;
+      return Promise.resolve({ state: "active", restarts: 0, pid: child.pid ?? 0, ...service });
+    });
+    return { watch, asked: () => asked };
+  }
+
+  it("is not asked for again while the same process lives", async () => {
+    const { watch, asked } = watched();
+    const first = await watch.look();
+    expect(await watch.look()).toEqual(first);
+    expect(asked()).toBe(1);
+  });
+
+  it("is asked for at once when the process has ended", async () => {
+    const { watch, asked } = watched();
+    await watch.look();
+    child.kill("SIGKILL");
+    await once(child, "exit");
+    await watch.look();
+    expect(asked()).toBe(2);
+  });
+
+  it("is asked for again after half a minute", async () => {
+    const { watch, asked } = watched();
+    await watch.look();
+    now = 29_999;
+    await watch.look();
+    expect(asked()).toBe(1);
+    now = 30_000;
+    await watch.look();
+    expect(asked()).toBe(2);
+  });
+
+  it("is asked for every time while etcd is not active", async () => {
+    for (const state of ["activating", "deactivating", "failed", "inactive", "unknown"] as const) {
+      const { watch, asked } = watched({ state });
+      await watch.look();
+      await watch.look();
+      expect(asked()).toBe(2);
+    }
+  });
+
+  it("is asked for anew with every process", async () => {
+    const services: Service[] = [
+      { state: "active", restarts: 0, pid: child.pid ?? 0 },
+      { state: "active", restarts: 0, pid: 1 },
+    ];
+    const watch = new ServiceWatch(() => Promise.resolve(services.shift() as Service));
+    expect((await watch.look()).pid).toBe(child.pid);
+    child.kill("SIGKILL");
+    await once(child, "exit");
+    expect((await watch.look()).pid).toBe(1);
   });
 });
