@@ -83,12 +83,9 @@ class Run {
     if (view.bucketProblem !== undefined) {
       this.#problems["backup"] = view.bucketProblem;
     }
-    let accessIsDue = false;
-    await this.#part("access", async () => {
-      accessIsDue = await this.#accessIsDue(view);
-    });
+    const accessIsDue = await this.#part("access", () => this.#accessIsDue(view));
     const due =
-      accessIsDue ||
+      accessIsDue === true ||
       this.#backupReason(view) !== undefined ||
       this.#budgetAction(view).kind !== "idle" ||
       this.#drillIsDue(view);
@@ -134,13 +131,14 @@ class Run {
     return view;
   }
 
-  async #part(name: string, action: () => Promise<void>): Promise<void> {
+  async #part<T>(name: string, action: () => Promise<T>): Promise<T | undefined> {
     try {
-      await action();
+      return await action();
     } catch (error) {
       const reason = reasonOf(error).slice(0, 2000);
       this.#problems[name] = reason;
       say(`${name}: ${reason}`);
+      return undefined;
     }
   }
 
@@ -239,9 +237,7 @@ class Run {
       return undefined;
     }
     const tls = await tlsIfThere();
-    return tls === undefined
-      ? undefined
-      : throughEndpoint(config.address, accessAskMs, ask, tls);
+    return tls === undefined ? undefined : throughEndpoint(config.address, accessAskMs, ask, tls);
   }
 
   #budgetAction(view: UpkeepView): BudgetAction {
