@@ -61,6 +61,7 @@ const schemas = {
   volumeIops: number,
   volumeThroughputMiBps: number,
   backendQuotaGiB: number,
+  grpcGateway: z.boolean(),
   etcdVersion: text,
   artifacts: z.strictObject({ node: artifact.optional(), etcd: artifact.optional() }),
   certificateValidityDays: number,

@@ -56,6 +56,12 @@ export interface EtcdClusterArgs {
   volumeThroughputMiBps?: number;
   /** Largest size of etcd's database in GiB, 0.25 to 8 in quarters. Defaults to 2. */
   backendQuotaGiB?: number;
+  /**
+   * Let clients speak JSON over HTTP to 2379 beside gRPC, with the same certificates: for Patroni and others that have no gRPC. Off by
+   * default. Not with `accessControl`: etcd does not take the certificate's name for the user's there, so that such clients could do
+   * nothing.
+   */
+  grpcGateway?: boolean;
   /** Version of etcd. Defaults to 3.6.14. */
   etcdVersion?: string;
   /** Where Node and etcd come from: local files, or upstream releases with the hashes you checked. */

@@ -244,6 +244,7 @@ function desiredState(
             member,
             address,
             backendQuotaGiB: options.backendQuotaGiB,
+            grpcGateway: options.grpcGateway,
           }),
         },
         certificates,

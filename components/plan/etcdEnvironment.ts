@@ -8,6 +8,8 @@ export interface EtcdSettings {
   readonly member: string;
   readonly address: string;
   readonly backendQuotaGiB: number;
+  /** Whether clients may speak JSON over HTTP. */
+  readonly grpcGateway: boolean;
 }
 
 /** Forward-secret suites with authenticated encryption for ECDSA certificates; TLS 1.3 has no others and ignores the list. */
@@ -68,7 +70,7 @@ export function etcdEnvironment(settings: EtcdSettings): Record<string, string> 
     ETCD_AUTO_COMPACTION_RETENTION: "1h",
     ETCD_STRICT_RECONFIG_CHECK: "true",
     ETCD_PRE_VOTE: "true",
-    ETCD_ENABLE_GRPC_GATEWAY: "false",
+    ETCD_ENABLE_GRPC_GATEWAY: String(settings.grpcGateway),
     // Below the balancer's idle timeout, so that a quiet watch is not cut; etcd's own default is two hours.
     ETCD_GRPC_KEEPALIVE_MIN_TIME: "5s",
     ETCD_GRPC_KEEPALIVE_INTERVAL: "60s",

@@ -56,6 +56,7 @@ export interface ClusterOptions {
   volumeIops?: number | undefined;
   volumeThroughputMiBps?: number | undefined;
   backendQuotaGiB?: number | undefined;
+  grpcGateway?: boolean | undefined;
   etcdVersion?: string | undefined;
   artifacts?: { node?: ArtifactSource | undefined; etcd?: ArtifactSource | undefined } | undefined;
   certificateValidityDays?: number | undefined;
@@ -103,6 +104,7 @@ export interface ResolvedOptions {
   readonly volumeIops: number;
   readonly volumeThroughputMiBps: number;
   readonly backendQuotaGiB: number;
+  readonly grpcGateway: boolean;
   readonly etcdVersion: string;
   readonly artifacts: Readonly<Record<"node" | "etcd", ArtifactSource>>;
   readonly certificateValidityDays: number;
@@ -161,6 +163,7 @@ export function resolveOptions(name: string, options: ClusterOptions): ResolvedO
     volumeIops: options.volumeIops ?? 3000,
     volumeThroughputMiBps: options.volumeThroughputMiBps ?? 125,
     backendQuotaGiB: options.backendQuotaGiB ?? 2,
+    grpcGateway: options.grpcGateway ?? false,
     etcdVersion,
     artifacts: {
       node: { url: upstream.node(), ...options.artifacts?.node },

@@ -33,12 +33,27 @@ export function validate(options: ResolvedOptions): Problem[] {
     ...etcdVersion(options),
     ...authorities(options),
     ...accessProblems(options.accessControl),
+    ...gateway(options),
     ...artifacts(options),
     ...recovery(options),
     ...backup(options),
     ...validateMonitoring(options.monitoring, options),
     ...tags(options),
   ];
+}
+
+function gateway({ grpcGateway, accessControl }: ResolvedOptions): Problem[] {
+  return grpcGateway && accessControl.enabled
+    ? [
+        {
+          path: "grpcGateway",
+          value: grpcGateway,
+          rule: "with access control etcd refuses whatever comes through the gateway: no certificate's name counts there",
+          remedy:
+            "turn one of the two off; a cluster of its own for clients of the gateway is an option",
+        },
+      ]
+    : [];
 }
 
 function range({ path, value, least, most, what, step = 1 }: Range): Problem[] {

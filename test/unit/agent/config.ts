@@ -33,6 +33,7 @@ export function config(changes: Partial<MemberConfig> = {}): MemberConfig {
         member: "m1",
         address: "10.42.0.10",
         backendQuotaGiB: 8,
+        grpcGateway: false,
       }),
     },
     certificates: {

@@ -263,6 +263,14 @@ const bad: Bad[] = [
     /0\.25 to 8/,
     /range/,
   ],
+  [
+    "the gateway beside access control",
+    { grpcGateway: true, accessControl: { enabled: true } },
+    "grpcGateway",
+    true,
+    /no certificate's name counts/,
+    /turn one of the two off/,
+  ],
   ["no quota", { backendQuotaGiB: 0 }, "backendQuotaGiB", 0, /0\.25 to 8/, /range/],
   [
     "a quota between two quarters",

@@ -202,7 +202,12 @@ describe("firewall", () => {
 });
 
 describe("etcd's settings", () => {
-  const settings = { member: "m1", address: "10.42.0.11", backendQuotaGiB: 2 };
+  const settings = {
+    member: "m1",
+    address: "10.42.0.11",
+    backendQuotaGiB: 2,
+    grpcGateway: false,
+  };
 
   test.each(["3.5.33", "3.6.14", "3.7.1"])("%s", (version) => {
     const lines = Object.entries(etcdEnvironment({ ...settings, version }))
@@ -217,6 +222,11 @@ describe("etcd's settings", () => {
     expect(names("3.7.1")).not.toContain("EXPERIMENTAL");
     expect(names("3.6.14")).not.toContain("EXPERIMENTAL");
     expect(names("3.5.33")).not.toContain("FEATURE_GATES");
+  });
+
+  test("the gateway is open to who asked for it", () => {
+    const on = etcdEnvironment({ ...settings, version: "3.6.14", grpcGateway: true });
+    expect(on["ETCD_ENABLE_GRPC_GATEWAY"]).toBe("true");
   });
 
   test("versions that are refused have no settings", () => {

@@ -15,6 +15,7 @@ const rendered = etcdEnvironment({
   member: "m1",
   address: recorded.address,
   backendQuotaGiB: 2,
+  grpcGateway: false,
 });
 const facts: MachineFacts = { ...recorded, etcd: { USER: "etcd", ...rendered } };
 
