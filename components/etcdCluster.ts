@@ -66,6 +66,8 @@ export class EtcdCluster extends pulumi.ComponentResource {
   readonly memberHostKeys: pulumi.Output<Record<string, string>>;
   /** The operator's SSH key, OpenSSH format; a secret. */
   readonly sshPrivateKey: pulumi.Output<string>;
+  /** Name in EC2 of the operators' key pair, for other machines that they are to reach. */
+  readonly keyName: pulumi.Output<string>;
   /** Id of the security group whose bearers may reach etcd. */
   readonly clientSecurityGroup: pulumi.Output<string>;
   /**
@@ -262,6 +264,7 @@ export class EtcdCluster extends pulumi.ComponentResource {
       Object.fromEntries(nodes.identities.map(({ member, hostKey }) => [member, hostKey])),
     );
     this.sshPrivateKey = pulumi.secret(operator.privateKeyOpenssh);
+    this.keyName = keyPair.keyName;
     this.clientSecurityGroup = firewall.groupIds.clients;
     this.bastionSecurityGroup = firewall.groupIds.bastion;
     this.privateSubnetIds = network.privateSubnetIds;
