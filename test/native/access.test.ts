@@ -17,8 +17,11 @@ const wish: Access = {
 
 /** Runs upkeep on the leader, which must not complain. */
 async function leaderDoes(): Promise<readonly string[]> {
-  const { done, problems } = await cluster.upkeep(await cluster.leader());
+  const leader = await cluster.leader();
+  const due = await cluster.look(leader);
+  const { done, problems } = await cluster.upkeep(leader);
   assert.deepEqual(problems, {});
+  assert.equal(due, done.length > 0, `the look said ${due}, and upkeep did ${done.join("; ")}`);
   return done.filter((line) => !/^(backup|drill)/.test(line));
 }
 
