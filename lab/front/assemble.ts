@@ -12,6 +12,7 @@ import type { Moto } from "./moto.ts";
 import { Records } from "./records.ts";
 import { alarmStateRules } from "./rules/alarmStates.ts";
 import { rules } from "./rules/index.ts";
+import { targetRules } from "./rules/targets.ts";
 
 /** A complete front with its group engine, not yet listening. */
 export interface Assembly {
@@ -68,7 +69,7 @@ export function assemble(options: AssemblyOptions): Assembly {
     moto,
     credentials,
     calls,
-    rules: { ...rules, ...autoscalingRules(engine), ...alarmStateRules() },
+    rules: { ...rules, ...autoscalingRules(engine), ...alarmStateRules(), ...targetRules() },
     context: { records, targetHealth: options.targetHealth ?? (() => undefined) },
     authorizer,
     changed: (call) => {

@@ -14,6 +14,8 @@ export interface ProxyPlaces {
   archive: string;
   /** Socket on which the proxy tells its statistics. */
   statistics: string;
+  /** File with what is known of the targets when a configuration begins, see serverStates.ts. */
+  serverStates: string;
 }
 
 /**
@@ -31,7 +33,9 @@ export function renderProxy(vpc: Vpc, places: ProxyPlaces): string {
   ];
   return [
     "global",
-    `  stats socket ${places.statistics} mode 600 level operator`,
+    // With its listeners a new worker takes over the old one's connections that nobody has accepted yet.
+    `  stats socket ${places.statistics} mode 600 level operator expose-fd listeners`,
+    `  server-state-file ${places.serverStates}`,
     "  nbthread 1",
     "  maxconn 1000",
     // Connections through a replaced configuration live on for a while, as flows of a real balancer do.
@@ -43,6 +47,7 @@ export function renderProxy(vpc: Vpc, places: ProxyPlaces): string {
     "  timeout connect 2s",
     "  timeout client 300s",
     "  timeout server 300s",
+    "  load-server-state-from-file global",
     "",
     "frontend aws",
     `  bind ${addresses.awsApi}:443 ssl crt ${places.certificate} alpn http/1.1`,
@@ -116,7 +121,8 @@ function httpCheck(check: HealthCheck): string[] {
   ];
 }
 
-function sectionName(arn: string, address: string, port: number): string {
+/** Name of the proxy's part for one listener on one of its balancer's addresses. */
+export function sectionName(arn: string, address: string, port: number): string {
   return `${groupKey(arn)}:${address}:${port}`;
 }
 
@@ -126,7 +132,7 @@ function groupKey(arn: string): string {
 
 /**
  * Target health out of the proxy's statistics (CSV, as "show stat" prints it). A target is healthy as soon as
- * one of the balancer's addresses finds it so, and "initial" until the first probe has ended.
+ * one of the balancer's addresses finds it so, and "initial" as long as no probe has failed and not enough have succeeded.
  */
 export function readTargets(
   vpc: Vpc,
@@ -141,7 +147,9 @@ export function readTargets(
     const key = `${(fields[at("pxname")] ?? "").split(":")[0]} ${fields[at("svname")]}`;
     const up = (fields[at("status")] ?? "").startsWith("UP");
     const probed = (fields[at("check_status")] ?? "").replace("* ", "");
-    const health = !up ? "unhealthy" : probed === "INI" || probed === "" ? "initial" : "healthy";
+    const unprobed = /^(|INI|UNK)$/.test(probed);
+    const failed = !unprobed && !/^L\dOK$/.test(probed);
+    const health = up && !unprobed ? "healthy" : failed ? "unhealthy" : "initial";
     seen.set(key, [...(seen.get(key) ?? []), health]);
   }
   const targets: Record<string, Record<string, TargetHealth>> = {};

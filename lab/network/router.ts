@@ -13,6 +13,7 @@ import { parseLinks, planLinks, type Plugged } from "./links.ts";
 import { renderNames } from "./names.ts";
 import { readTargets, renderProxy, type ProxyPlaces } from "./proxy.ts";
 import { renderRules, uplink } from "./rules.ts";
+import { renderServerStates } from "./serverStates.ts";
 
 /** Kernel settings of a router namespace, each with the reason it is not the default. */
 const routerSettings: readonly string[] = [
@@ -168,15 +169,19 @@ export class Router {
   async #applyProxy(vpc: Vpc): Promise<void> {
     const { certificate, front, metadata, archive } = this.#places;
     const statistics = this.#file("proxy.sock");
+    const serverStates = this.#file("proxy.states");
     const changed = replace(
       this.#file("proxy.cfg"),
-      renderProxy(vpc, { certificate, front, metadata, archive, statistics }),
+      renderProxy(vpc, { certificate, front, metadata, archive, statistics, serverStates }),
     );
     const helper = this.#proxy();
     const pid = helperPid(helper);
     if (pid === undefined) {
+      writeFileSync(serverStates, renderServerStates(vpc, ""));
       await startHelper(helper);
     } else if (changed || !this.#applied) {
+      const known = await ask(statistics, "show servers state").catch(() => "");
+      writeFileSync(serverStates, renderServerStates(vpc, known));
       // The master starts new workers beside the old ones, which keep their connections.
       signal(pid, "SIGUSR2");
     }

@@ -28,7 +28,9 @@ import {
   CreateLoadBalancerCommand,
   CreateTargetGroupCommand,
   DeleteLoadBalancerCommand,
+  DeregisterTargetsCommand,
   DescribeTargetHealthCommand,
+  ModifyTargetGroupAttributesCommand,
   RegisterTargetsCommand,
 } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { CreateRoleCommand, DeleteRoleCommand } from "@aws-sdk/client-iam";
@@ -289,6 +291,7 @@ describe("what AWS gives and moto does not", () => {
       new DescribeTargetHealthCommand({ TargetGroupArn }),
     );
     assert.equal(TargetHealthDescriptions?.[0]?.TargetHealth?.State, "initial");
+    await drainsBeforeItIsForgotten(aws.elb, TargetGroupArn, "10.42.1.4");
     const held = await aws.ec2.send(
       new DescribeNetworkInterfacesCommand({
         Filters: [{ Name: "description", Values: ["ELB net/front-nlb/*"] }],
@@ -532,3 +535,43 @@ describe("limits that moto lets pass", () => {
     await assert.rejects(put({ IfNoneMatch: "*" }), named("PreconditionFailed"));
   });
 });
+
+/** Deregisters a target of a group with a delay of a second, and follows it until it is forgotten; then registers it again. */
+async function drainsBeforeItIsForgotten(
+  elb: Clients["elb"],
+  TargetGroupArn: string | undefined,
+  address: string,
+): Promise<void> {
+  const target = { TargetGroupArn, Targets: [{ Id: address }] };
+  const health = async (of: { TargetGroupArn: string | undefined }) =>
+    (await elb.send(new DescribeTargetHealthCommand(of))).TargetHealthDescriptions?.map(
+      ({ Target, TargetHealth }) => [Target?.Id, TargetHealth?.State, TargetHealth?.Reason],
+    );
+  await elb.send(
+    new ModifyTargetGroupAttributesCommand({
+      TargetGroupArn,
+      Attributes: [{ Key: "deregistration_delay.timeout_seconds", Value: "1" }],
+    }),
+  );
+  const began = performance.now();
+  await elb.send(new DeregisterTargetsCommand(target));
+  const draining = [[address, "draining", "Target.DeregistrationInProgress"]];
+  assert.deepEqual(await health({ TargetGroupArn }), draining);
+  assert.deepEqual(await health(target), draining);
+  await eventually(async () =>
+    (await health({ TargetGroupArn }))?.length === 0 ? true : undefined,
+  );
+  assert.ok(performance.now() - began >= 1000, "forgotten before the delay");
+  assert.deepEqual(await health(target), [[address, "unused", "Target.NotRegistered"]]);
+  await assert.rejects(
+    elb.send(new DeregisterTargetsCommand(target)),
+    named("InvalidTargetException"),
+  );
+  // Back while it drains: it drains no more.
+  await elb.send(new RegisterTargetsCommand(target));
+  await elb.send(new DeregisterTargetsCommand(target));
+  await elb.send(new RegisterTargetsCommand(target));
+  assert.deepEqual(await health({ TargetGroupArn }), [
+    [address, "initial", "Elb.InitialHealthChecking"],
+  ]);
+}

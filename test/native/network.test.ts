@@ -8,6 +8,7 @@ import { renderNames } from "../../lab/network/names.ts";
 import { readTargets, renderProxy } from "../../lab/network/proxy.ts";
 import { bounds, gateway, overlap, toAddress, toNumber } from "../../lab/network/ranges.ts";
 import { renderRules, vethName } from "../../lab/network/rules.ts";
+import { renderServerStates } from "../../lab/network/serverStates.ts";
 import type { Vpc } from "../../lab/world.ts";
 
 /** Texts the network is made of. `node --test --test-update-snapshots` writes the files under golden/ anew. */
@@ -192,6 +193,7 @@ test("the proxy's configuration", (t) => {
     metadata: "/lab/imds.sock",
     archive: "/lab/archive.sock",
     statistics: "/lab/proxy.sock",
+    serverStates: "/lab/proxy.states",
   };
   t.assert.fileSnapshot(renderProxy(sampleVpc(), places), golden("proxy.cfg"), asIs);
 });
@@ -284,7 +286,14 @@ test("names of links fit the kernel's fifteen characters and stay apart", () => 
 
 test("target health: one address that finds a target well is enough; unprobed is initial", () => {
   const vpc = sampleVpc();
-  const places = { certificate: "", front: "", metadata: "", archive: "", statistics: "" };
+  const places = {
+    certificate: "",
+    front: "",
+    metadata: "",
+    archive: "",
+    statistics: "",
+    serverStates: "",
+  };
   const rendered = renderProxy(vpc, places);
   const [first, second] = [...rendered.matchAll(/^backend (\S+:10\S+)$/gm)].map(([, name]) => name);
   const lines = [
@@ -302,6 +311,46 @@ test("target health: one address that finds a target well is enough; unprobed is
       "arn:tg": { "10.42.0.10:2379": "unhealthy", "10.42.1.10:2379": "initial" },
     },
   );
+});
+
+test("target health: enough probes have to succeed before a target is healthy", () => {
+  const [first] = [...renderServerStates(sampleVpc(), "").matchAll(/^0 (\S+) /gm)].map(
+    ([, name]) => name,
+  );
+  const seen = (status: string, probe: string) =>
+    readTargets(
+      sampleVpc(),
+      `# pxname,svname,status,check_status,\n${first ?? ""},10.42.0.10:2379,${status},${probe},`,
+    )["arn:tg"]?.["10.42.0.10:2379"];
+  assert.equal(seen("DOWN", "INI"), "initial");
+  assert.equal(seen("DOWN 1/3", "L7OK"), "initial");
+  assert.equal(seen("UP", "L7OK"), "healthy");
+  assert.equal(seen("UP 1/2", "L4TOUT"), "healthy");
+  assert.equal(seen("DOWN", "* L7STS"), "unhealthy");
+});
+
+test("a new configuration of the proxy: a new target is unproven, a known one is what it was", () => {
+  const vpc = sampleVpc();
+  const fresh = renderServerStates(vpc, "").split("\n");
+  assert.equal(fresh[0], "1");
+  const rows = fresh.slice(2, -1).map((line) => line.split(" "));
+  // Two targets behind each of the two addresses; state 0 is down.
+  assert.deepEqual(
+    rows.map(([, , , server, address, state]) => [server, address, state]),
+    [0, 1].flatMap(() => [
+      ["10.42.0.10:2379", "10.42.0.10", "0"],
+      ["10.42.1.10:2379", "10.42.1.10", "0"],
+    ]),
+  );
+  const columns = (fresh[1] ?? "").split(" ").length - 1;
+  assert.ok(rows.every((row) => row.length === columns));
+  const up = (rows[1] ?? []).map((value, column) => (column === 5 ? "2" : value)).join(" ");
+  const gone = up.replaceAll("10.42.1.10:2379", "10.42.9.9:2379");
+  assert.deepEqual(renderServerStates(vpc, `1\n# header\n${up}\n${gone}\n`).split("\n"), [
+    ...fresh.slice(0, 3),
+    up,
+    ...fresh.slice(4),
+  ]);
 });
 
 test("ranges: arithmetic on addresses", () => {

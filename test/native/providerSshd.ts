@@ -57,6 +57,7 @@ export async function startSshd(
       `AcceptEnv LANG LC_* ${options.acceptEnv ?? ""}`,
       "MaxStartups 100",
       "",
+      "Subsystem sftp internal-sftp",
     ].join("\n"),
   );
   if (process.getuid?.() === 0) {

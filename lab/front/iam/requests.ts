@@ -340,6 +340,15 @@ function autoscalingNeeds(call: Call, { group }: Lookup): Needed[] {
   ];
 }
 
+/** What is asked about can be named by no policy; targets belong to their group. */
+function balancingResource(call: Call): string {
+  if (call.operation.startsWith("Describe")) return "*";
+  if (call.operation !== "RegisterTargets" && call.operation !== "DeregisterTargets") {
+    throw unmapped(call);
+  }
+  return call.params.text("TargetGroupArn") ?? "*";
+}
+
 function unmapped(call: Call): AwsError {
   return new AwsError(
     "LabCannotAuthorize",
@@ -372,8 +381,13 @@ export async function neededFor(call: Call, lookup: Lookup): Promise<Needed[]> {
         },
       ];
     case "elasticloadbalancing":
-      if (!call.operation.startsWith("Describe")) throw unmapped(call);
-      return [{ action: `elasticloadbalancing:${call.operation}`, resource: "*", context: {} }];
+      return [
+        {
+          action: `elasticloadbalancing:${call.operation}`,
+          resource: balancingResource(call),
+          context: {},
+        },
+      ];
     case "iam":
     case "sns":
     case "kms":

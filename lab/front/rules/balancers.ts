@@ -3,20 +3,15 @@ import {
   DeleteNetworkInterfaceCommand,
   DescribeNetworkInterfacesCommand,
   DescribeSubnetsCommand,
-  DescribeVpcsCommand,
 } from "@aws-sdk/client-ec2";
 import {
   DescribeLoadBalancerAttributesCommand,
   DescribeLoadBalancersCommand,
-  DescribeTargetGroupsCommand,
-  DescribeTargetHealthCommand,
 } from "@aws-sdk/client-elastic-load-balancing-v2";
-import type { Answer, Call } from "../call.ts";
-import { contains, parseCidr } from "../cidr.ts";
+import type { Call } from "../call.ts";
 import { AwsError } from "../errors.ts";
 import type { Records } from "../records.ts";
-import type { RuleContext, Rules } from "../rule.ts";
-import { queryAnswer } from "../xml.ts";
+import type { Rules } from "../rule.ts";
 import { chooseAddress } from "./addresses.ts";
 import { mustBeWithin, mustMatch, onlyKnown } from "./text.ts";
 
@@ -158,60 +153,6 @@ function checkHealthCheck({ params }: Call): void {
     );
 }
 
-async function checkTargets(call: Call, records: Records): Promise<void> {
-  const { params, region } = call;
-  const { TargetGroups = [] } = await records
-    .elb(region)
-    .send(
-      new DescribeTargetGroupsCommand({ TargetGroupArns: [params.text("TargetGroupArn") ?? ""] }),
-    );
-  const vpcId = TargetGroups[0]?.VpcId ?? "";
-  const { Vpcs = [] } = await records
-    .ec2(region)
-    .send(new DescribeVpcsCommand({ VpcIds: [vpcId] }));
-  const range = parseCidr(Vpcs[0]?.CidrBlock ?? "");
-  for (const target of params.items("Targets")) {
-    const address = target.text("Id") ?? "";
-    if (!contains(range, parseCidr(`${address}/32`))) {
-      throw new AwsError(
-        "InvalidTarget",
-        `The IP address '${address}' is not within the VPC of the target group (${Vpcs[0]?.CidrBlock ?? ""}).`,
-      );
-    }
-  }
-}
-
-/** Target health as the lab's balancers see it; moto believes every registered target to be healthy. */
-async function targetHealth(call: Call, context: RuleContext): Promise<Answer> {
-  const { params, region } = call;
-  const arn = params.text("TargetGroupArn") ?? "";
-  const wanted = params.items("Targets").map((one) => one.text("Id"));
-  const { TargetHealthDescriptions = [] } = await context.records
-    .elb(region)
-    .send(new DescribeTargetHealthCommand({ TargetGroupArn: arn }));
-  const seen = context.targetHealth(arn) ?? {};
-  return queryAnswer("DescribeTargetHealth", {
-    TargetHealthDescriptions: TargetHealthDescriptions.filter(
-      ({ Target }) => wanted.length === 0 || wanted.includes(Target?.Id),
-    ).map(({ Target, HealthCheckPort }) => {
-      const state = seen[`${Target?.Id ?? ""}:${Target?.Port ?? 0}`] ?? "initial";
-      return {
-        Target: { Id: Target?.Id, Port: Target?.Port },
-        HealthCheckPort,
-        TargetHealth: {
-          State: state,
-          Reason:
-            state === "unhealthy"
-              ? "Target.FailedHealthChecks"
-              : state === "initial"
-                ? "Elb.InitialHealthChecking"
-                : undefined,
-        },
-      };
-    }),
-  });
-}
-
 /**
  * Network load balancers: an address in each subnet, held by an interface as on AWS, so that it is nobody else's and the subnet
  * cannot go; and what AWS does not let one change later.
@@ -299,11 +240,4 @@ export const balancerRules: Rules = {
       return Promise.resolve(undefined);
     },
   },
-  "elasticloadbalancing:RegisterTargets": {
-    before: async (call, { records }) => {
-      await checkTargets(call, records);
-      return undefined;
-    },
-  },
-  "elasticloadbalancing:DescribeTargetHealth": { instead: targetHealth },
 };

@@ -22,7 +22,8 @@ const endpointFields = {
   hostKey: text(),
 } as const;
 
-const connectionFields = { ...endpointFields, proxy: object(endpointFields) } as const;
+/** How to reach a machine, perhaps through a jump host. */
+export const connectionFields = { ...endpointFields, proxy: object(endpointFields) } as const;
 
 /** One SSH server and how to log in there. */
 export type Endpoint = InputsOf<typeof endpointFields>;

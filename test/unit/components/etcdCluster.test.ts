@@ -410,9 +410,9 @@ describe("secrets", () => {
 
   test("outputs for machines beside the cluster: a subnet of every zone, and the bastion's group", async () => {
     const { bastionSecurityGroup, privateSubnetIds } = cluster.result;
-    const groups = cluster
-      .find("aws:ec2/networkInterface:NetworkInterface", "etcd-bastion")
-      .inputs["securityGroups"] as string[];
+    const groups = cluster.find("aws:ec2/networkInterface:NetworkInterface", "etcd-bastion").inputs[
+      "securityGroups"
+    ] as string[];
     expect(groups).toContain((await resolve(bastionSecurityGroup)).value);
     for (const [index, zone] of ["eu-central-1a", "eu-central-1b", "eu-central-1c"].entries()) {
       const { inputs } = cluster.find(
