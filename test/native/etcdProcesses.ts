@@ -115,6 +115,11 @@ export class EtcdProcesses {
     await exit;
   }
 
+  /** Sends a signal that does not end it: SIGSTOP freezes it, SIGCONT lets it go on. */
+  signal(member: Member, signal: "SIGSTOP" | "SIGCONT"): void {
+    this.#running.get(member.name)?.kill(signal);
+  }
+
   /** Waits until a process ends by itself. */
   async exit(member: Member): Promise<number | null> {
     const child = this.#running.get(member.name);
