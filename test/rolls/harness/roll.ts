@@ -28,8 +28,8 @@ export interface Roll {
   /** What ROLL= names. */
   readonly name: string;
   readonly what: string;
-  /** What the stack must be like before; it is brought there without being measured. */
-  readonly given?: Settings;
+  /** What the stack must be like before; it is brought there without being measured. A function is told what it is like. */
+  readonly given?: Settings | ((now: Settings) => Settings);
   /** The user of access control whose requests the load is; the operator unless it is said. */
   readonly user?: string;
   /** The settings that change. A function is asked after `prepare`. */
@@ -92,8 +92,9 @@ export function roll(definition: Roll): void {
 }
 
 async function bringTo(stack: RollStack, given: Roll["given"]): Promise<void> {
-  if (given === undefined || stack.has(given)) return;
-  stack.set(given);
+  const wanted = typeof given === "function" ? given(stack.settings) : (given ?? {});
+  if (stack.has(wanted)) return;
+  stack.set(wanted);
   await stack.apply();
 }
 

@@ -1,9 +1,15 @@
 import assert from "node:assert/strict";
-import { roll, rolls } from "../harness/roll.ts";
-import { certificateRoll, ofLeaves } from "./certificates.ts";
+import { roll, rolls, untilAllWell } from "../harness/roll.ts";
+import { certificateRoll, ofLeaves, shownBy } from "./certificates.ts";
 import { membersChange } from "./flags.ts";
 
 const setting = "etcd-cluster:certificateAuthorities";
+
+/** The authorities that follow: one alone is joined by the next, and of two the other one signs. */
+function next(value: unknown): string {
+  const [signer = "", other] = (typeof value === "string" ? value : "1").split("+");
+  return other === undefined ? `${signer}+${Number(signer) + 1}` : `${other}+${signer}`;
+}
 
 /** An authority is exchanged for another in three steps; each step's clients have what the one before told them. */
 export function caRolls(): void {
@@ -54,6 +60,36 @@ export function caRolls(): void {
         ...membersChange(3),
       ],
       expected: { certificates: "same", keys: "same" },
+    }),
+  );
+  const anySuffix = String.raw`(@\d+)?`;
+  roll(
+    certificateRoll({
+      name: "ca-killed",
+      what: "`pulumi up` is killed when one member shows the next authority and the others the one before; the next `up` finishes",
+      given: (now) => ({ [setting]: next(now[setting]) }),
+      change: ({ stack }) => ({ [setting]: next(stack.settings[setting]) }),
+      preview: [
+        ...["certRequest:CertRequest", "locallySignedCert:LocallySignedCert"].flatMap((type) => [
+          ofLeaves("create", type, anySuffix),
+          ofLeaves("delete", type, anySuffix),
+        ]),
+        ...membersChange(3),
+      ],
+      act: async (stage) => {
+        const { stack, note } = stage;
+        const before = await shownBy(stage, "m1");
+        const up = stack.start();
+        await up.until("m1 to show another certificate", 600, async () => {
+          const now = await shownBy(stage, "m1");
+          return now.certificates["server"] !== before.certificates["server"];
+        });
+        await up.kill();
+        note("recovered", (await stack.recover()).trim().split("\n").at(-1) ?? "");
+        await untilAllWell(stage);
+        await stack.apply();
+      },
+      expected: { certificates: "new", keys: "new" },
     }),
   );
   rolls.step("ca-refused", async () => {

@@ -18,7 +18,8 @@ interface Shown {
   readonly keys: Readonly<Record<string, string>>;
 }
 
-async function shownBy(stage: Stage, name: string): Promise<Shown> {
+/** What one shows. */
+export async function shownBy(stage: Stage, name: string): Promise<Shown> {
   const member = await memberNow(stage.stack.cluster, name);
   const ask = async (...argv: string[]): Promise<string> => (await on(member, argv)).stdout.trim();
   const certificates: Record<string, string> = {};
@@ -84,7 +85,7 @@ export function certificateRoll(
 
 const issued = "(m\\d-(server|peer|agent)|operator)";
 
-/** Changes of what is issued to members and the operator, of one type, for an authority's suffix. */
+/** Changes of what is issued to members and the operator, of one type, for an authority's suffix, a regular expression. */
 export function ofLeaves(op: Meant["op"], type: string, suffix: string): Meant {
   const resource = new RegExp(`^tls:index/${type} etcd-tls-${issued}${suffix}$`);
   return { op, resource, count: 10 };
