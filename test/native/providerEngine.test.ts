@@ -136,6 +136,24 @@ exports.said = run.stdout;
 exports.version = parameter.version;
 `;
 
+/** Commands in a chain, as those are that bring one member after another to its desired state. */
+const chain = `
+const { remote } = require("@pulumi/command");
+const connection = {
+  host: "127.0.0.1",
+  port: Number(process.env.SSH_PORT),
+  user: process.env.SSH_USER,
+  privateKey: process.env.SSH_KEY,
+};
+const wish = process.env.WISH;
+const turn = (name, create, before) =>
+  new remote.Command(name, { connection, create, triggers: [wish] }, { dependsOn: before });
+const first = turn("first", "echo " + wish, []);
+const second = turn("second", process.env.REFUSES ? "echo not now >&2; false" : "echo " + wish, [first]);
+const third = turn("third", "echo " + wish, [second]);
+exports.said = [first.stdout, second.stdout, third.stdout];
+`;
+
 /** There is no such image, so the group waits for its machine without end. */
 const stuck = `
 const aws = require("@pulumi/aws");
@@ -209,6 +227,28 @@ void describe("the providers under the real engine", () => {
     const { failed, said } = await pulumi(place, ["preview"]);
     assert.ok(failed);
     assert.match(said, /aws:ec2\/vpc:Vpc: argument ipv6CidrBlock is not known to the lab/);
+  });
+
+  void test("who comes after a member that refuses keeps what it has, also with --continue-on-error", async () => {
+    const place = project("chain", chain);
+    await succeed(place, ["stack", "init", "test"]);
+    await succeed(place, ["up", "--yes", "--skip-preview"], { WISH: "old" });
+    const up = ["up", "--yes", "--skip-preview", "--continue-on-error"];
+    const refused = await pulumi(place, up, { WISH: "new", REFUSES: "1" });
+    assert.ok(refused.failed);
+    assert.match(refused.said, /not now/);
+    const state = JSON.parse(await succeed(place, ["stack", "export"])) as {
+      deployment: { resources: { urn: string; delete?: boolean; outputs?: { stdout?: string } }[] };
+    };
+    const said = (name: string): (string | undefined)[] =>
+      state.deployment.resources
+        // One that was replaced stays until everything went well.
+        .filter((each) => each.urn.endsWith(`:Command::${name}`) && each.delete !== true)
+        .map(({ outputs }) => outputs?.stdout);
+    assert.deepEqual([said("first"), said("second"), said("third")], [["new"], ["old"], ["old"]]);
+    await succeed(place, up, { WISH: "new" });
+    const outputs = JSON.parse(await succeed(place, ["stack", "output", "--json"])) as unknown;
+    assert.deepEqual(outputs, { said: ["new", "new", "new"] });
   });
 
   void test("a create whose engine is killed leaves an orphan, and no plugin", async () => {
