@@ -37,7 +37,8 @@ const faultsStack: TestStack = {
   keep: process.env["FAULT_KEEP"] === "1",
 };
 
-function configFile({ name }: TestStack): string {
+/** Where the config of a tests' stack is. */
+export function configFile({ name }: TestStack): string {
   return join(repository, `Pulumi.${name}.yaml`);
 }
 

@@ -3,7 +3,6 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { repository } from "../../lab/support.ts";
 
 /** What the engine says that it is about to do, or has done. */
 export interface EngineStep {
@@ -42,14 +41,14 @@ export class PulumiUp {
   #output = "";
   #running = true;
 
-  constructor(environment: Record<string, string>) {
+  constructor(program: string, environment: Record<string, string>) {
     const started = performance.now();
     const log = join(this.#folder, "events.json");
     this.#child = spawn(
       "pulumi",
       ["up", "--yes", "--skip-preview", "--color", "never", "--event-log", log],
       {
-        cwd: repository,
+        cwd: program,
         env: { ...process.env, ...environment, PULUMI_DEBUG_COMMANDS: "true" },
         stdio: ["ignore", "pipe", "pipe"],
       },

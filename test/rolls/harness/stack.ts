@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
-import { Cluster, writeConfig, type TestStack } from "../../faults/harness/cluster.ts";
-import { must, run } from "../../lab/support.ts";
+import { Cluster, configFile, writeConfig, type TestStack } from "../../faults/harness/cluster.ts";
+import { must, repository, run } from "../../lab/support.ts";
 import { changesOf, type Change } from "./preview.ts";
 import { PulumiUp, type UpEnding } from "./pulumiUp.ts";
 
@@ -20,10 +20,14 @@ const rollsStack: TestStack = {
   keep: process.env["ROLL_KEEP"] === "1",
 };
 
+/** Where its config is. */
+export const rollsConfig = configFile(rollsStack);
+
 /** The lab's stack that all rolls share, and what a person does with it. */
 export class RollStack {
   readonly cluster: Cluster;
   #settings: Settings = rollsStack.settings;
+  #program = repository;
 
   private constructor(cluster: Cluster) {
     this.cluster = cluster;
@@ -60,12 +64,17 @@ export class RollStack {
     writeConfig(rollsStack, this.#settings);
   }
 
+  /** Takes another release of the program from now on, by the folder that it is in; undefined goes back to this checkout. */
+  useProgram(folder: string | undefined): void {
+    this.#program = folder ?? repository;
+  }
+
   /** What an `up` would change. */
   async preview(): Promise<Change[]> {
     const { stdout } = await must(
       "pulumi",
       ["preview", "--json", "--non-interactive", "--color", "never"],
-      { env: this.cluster.environment, timeoutSeconds: 300 },
+      { cwd: this.#program, env: this.cluster.environment, timeoutSeconds: 300 },
     );
     return changesOf(stdout);
   }
@@ -73,6 +82,7 @@ export class RollStack {
   /** The message with which a preview is refused; a preview that is not refused is an error. */
   async refusedPreview(): Promise<string> {
     const outcome = await run("pulumi", ["preview", "--non-interactive", "--color", "never"], {
+      cwd: this.#program,
       env: this.cluster.environment,
       timeoutSeconds: 300,
     });
@@ -82,7 +92,7 @@ export class RollStack {
 
   /** Starts `pulumi up`. */
   start(): PulumiUp {
-    return new PulumiUp(this.cluster.environment);
+    return new PulumiUp(this.#program, this.cluster.environment);
   }
 
   /** `pulumi up`, which must succeed. */

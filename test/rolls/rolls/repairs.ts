@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { cpSync, mkdtempSync, openSync, closeSync, readSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { killEtcd } from "../../../lab/cli/fault/actions.ts";
 import { machineOf } from "../../../lab/cli/fault/members.ts";
 import {
   ensureEtcd,
@@ -9,12 +10,12 @@ import {
   etcdPrograms,
   type BuildableEtcd,
 } from "../../../lab/toolchain/artifacts.ts";
-import { dieAt, listed, memberNow } from "../../faults/harness/machine.ts";
-import { must } from "../../lab/support.ts";
+import { dieAt, listed, memberNow, on } from "../../faults/harness/machine.ts";
+import { must, waitFor } from "../../lab/support.ts";
 import { assertMeant } from "../harness/preview.ts";
 import { roll, type Stage } from "../harness/roll.ts";
 import type { Settings } from "../harness/stack.ts";
-import { traces } from "./trace.ts";
+import { installed, traces } from "./trace.ts";
 import { versionChange, versionSettings } from "./versions.ts";
 
 const artifactsKey = "etcd-cluster:artifacts";
@@ -76,6 +77,20 @@ async function leftHalfWay({ stack }: Stage): Promise<void> {
   assert.notEqual(has?.approved, had?.approved);
 }
 
+/** m2's etcd lies in pieces on its disk and cannot start; m1's turn comes first, and all others have to be well for it. */
+async function breakProgram({ stack }: Stage): Promise<void> {
+  const second = await memberNow(stack.cluster, "m2");
+  const program = `/opt/etcd-cluster/etcd/${await installed(second)}/etcd`;
+  await on(second, ["install", "-m", "0755", "/dev/null", program]);
+  await killEtcd([second]);
+  await waitFor("m2's etcd to fail again and again", 60, async () => {
+    const { stdout } = await on(second, [
+      ...["systemctl", "show", "--property=NRestarts", "--value", "etcd.service"],
+    ]);
+    return Number(stdout) >= 3 ? true : undefined;
+  });
+}
+
 /** A member's id; another one after it has joined again. */
 async function idOf({ stack }: Stage, name: string): Promise<string | undefined> {
   return (await listed(await memberNow(stack.cluster, "m3"), name))?.id;
@@ -90,8 +105,17 @@ async function takenBack({ stack }: Stage): Promise<void> {
   await stack.apply();
 }
 
-/** A member that a desired state has broken, and whom the next one repairs. */
+/** Members that are broken before their turn, and whom the new desired state repairs. */
 export function repairRolls(): void {
+  roll({
+    ...change,
+    name: "broken",
+    what: "m2's etcd cannot start any more; a roll to another version repairs it, although m1's turn is first",
+    given: versionSettings(old),
+    prepare: breakProgram,
+    // One more than a roll's: m2 may lead when its etcd ends.
+    leaderChanges: 3,
+  });
   let before: Awaited<ReturnType<typeof traces>> = {};
   const approved = (all: typeof before): string[] =>
     Object.values(all).map((each) => each.approved);
