@@ -1,5 +1,6 @@
 import { metricData, type MetricFacts } from "../../../scripts/agent/metrics";
 import { parseCounters, ratesBetween, type EtcdCounters } from "../../../scripts/agent/metricsEtcd";
+import { knownFacts as facts } from "./metricFacts";
 
 /** Two bounds are enough to tell how percentiles are made. */
 function text(startedAt: number, fsync: readonly number[], leaderChanges: number): string {
@@ -93,15 +94,6 @@ describe("etcd's own counts", () => {
     });
   });
 });
-
-const facts: MetricFacts = {
-  ...{ cluster: "etcd", member: "m1", healthy: true, hasLeader: true, isLeader: false },
-  ...{ dbBytes: 20_480, inUseBytes: 10_240, quotaBytes: 2 ** 31, noSpace: false, corrupt: false },
-  ...{ backupAgeSeconds: 60, drillAgeSeconds: 3600, drillOk: true, certificateDaysLeft: 300 },
-  ...{ rosterSeen: 3, rosterExpected: 3, memberCount: 3, clusterIdMismatch: 0 },
-  ...{ fsyncP99: 2, commitP99: 5, leaderChanges: 0, generation: 1, phase: "open" },
-  wait: undefined,
-};
 
 /** `name {dimensions} = value`, the metrics' own dimensions without the cluster. */
 function said(changes: Partial<MetricFacts> = {}): string[] {
