@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export STACK ?= dev
-export ARGS JSON MEMBER KIND SECONDS HOW FAULT ROLL COST
+export ARGS JSON MEMBER KIND SECONDS HOW FAULT ROLL COST EXAMPLE
 NODE := node_modules/.bin/node --disable-warning=ExperimentalWarning
 LAB := $(NODE) lab/cli/main.ts
 
@@ -12,7 +12,7 @@ node_modules/.package-lock.json: package-lock.json
 	@npm ci --no-audit --no-fund --loglevel=error >&2
 	@touch $@
 
-.PHONY: help up lab down env status verify etcdctl ssh logs alarms backup replace fault recover fence restore test test-quick test-crash test-faults test-rolls test-runbooks test-security test-cost clean preflight
+.PHONY: help up lab down env status verify etcdctl ssh logs alarms backup replace fault recover fence restore test test-quick test-crash test-faults test-rolls test-runbooks test-security test-cost test-examples clean preflight
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -91,6 +91,9 @@ test-security: ## machines, network and every recorded AWS call against the cont
 
 test-cost: ## what the agent takes of a machine, and of etcd's throughput; COST=<name>[,<name>] runs some
 	@bash scripts/build/test.sh cost
+
+test-examples: ## every example, from outside the checkout with the packed component; EXAMPLE=<name>[,<name>] runs some
+	@bash scripts/build/test.sh examples
 
 clean: node_modules/.package-lock.json ## remove the cache (toolchain, image); says how much that was
 	@$(LAB) clean

@@ -3,9 +3,16 @@ import { readFileSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 
-import { Egress, RecoveryMode, type EtcdClusterArgs } from "./components";
-import { KeyAccess } from "./components/plan/accessControl";
+import type { EtcdClusterArgs } from "./components";
 import { sha256 } from "./components/plan/artifacts";
+import {
+  forms,
+  readForms,
+  withoutBroken,
+  type FormName,
+  type FormValues,
+  type FormWords,
+} from "./components/plan/forms";
 import { resolveOptions } from "./components/plan/options";
 import { describeProblems, type Problem } from "./components/plan/problems";
 import { validate } from "./components/plan/validate";
@@ -26,83 +33,15 @@ const namespace = "etcd-cluster";
 /** Name of the component in every stack. The cluster's own name is a setting: a stack's resources keep their URNs whatever it is. */
 const logicalName = "etcd";
 
-const text = z.string();
-const number = z.number();
-const blocks = z.array(z.string());
-const artifact = z.strictObject({
-  path: text.optional(),
-  url: text.optional(),
-  sha256: text.optional(),
-});
+/** Names of all settings, without the namespace: every argument but the region, which is Pulumi's own setting. */
+export const settingNames = (Object.keys(forms) as FormName[]).filter((name) => name !== "region");
 
-/** Every key of the namespace, and the form of its value. What the values must be beyond that is validate's affair. */
-const schemas = {
-  clusterName: text,
-  size: number,
-  zones: z.array(text),
-  vpcCidr: text,
-  egress: z.enum(Egress),
-  existingNetwork: z.strictObject({
-    vpcId: text,
-    subnets: z
-      .array(z.strictObject({ zone: text, privateSubnetId: text, publicSubnetId: text }))
-      .default([]),
-  }),
-  memberAddresses: z.record(text, text),
-  adminCidrs: blocks,
-  allowAdminFromAnywhere: z.boolean(),
-  clientCidrs: blocks,
-  domain: text,
-  instanceType: text,
-  bastionInstanceType: text,
-  amiId: text.regex(/^ami-[0-9a-f]{8,17}$/, "expected an image id like ami-0123456789abcdef0"),
-  rootVolumeSizeGiB: number,
-  volumeSizeGiB: number,
-  volumeIops: number,
-  volumeThroughputMiBps: number,
-  backendQuotaGiB: number,
-  grpcGateway: z.boolean(),
-  etcdVersion: text,
-  artifacts: z.strictObject({ node: artifact.optional(), etcd: artifact.optional() }),
-  certificateValidityDays: number,
-  certificateRenewalDays: number,
-  certificateAuthorities: text,
-  accessControl: z.strictObject({
-    enabled: z.boolean().optional(),
-    users: z
-      .record(text, z.array(z.strictObject({ prefix: text, access: z.enum(KeyAccess) })))
-      .optional(),
-  }),
-  recovery: z.strictObject({
-    mode: z.enum(RecoveryMode).optional(),
-    quorumLossSeconds: number.optional(),
-    volumeLossSeconds: number.optional(),
-  }),
-  backup: z.strictObject({
-    everyMinutes: number.optional(),
-    keepLast: number.optional(),
-    keepDays: number.optional(),
-    drillEveryHours: number.optional(),
-  }),
-  monitoring: z.strictObject({
-    enabled: z.boolean().optional(),
-    topicArn: text.optional(),
-    email: text.optional(),
-    backupAgeMinutes: number.optional(),
-    drillAgeHours: number.optional(),
-    certificateDaysLeft: number.optional(),
-  }),
-  deletionProtection: z.boolean(),
-  tags: z.record(text, text),
-} as const;
-
-/** Names of all settings, without the namespace. */
-export const settingNames: readonly string[] = Object.keys(schemas);
-
-type Key = keyof typeof schemas;
-
-/** Values that have the right form, by key. */
-type Values = { [K in Key]?: z.output<(typeof schemas)[K]> };
+/** How problems speak of settings. */
+const words: FormWords = {
+  thing: "setting",
+  names: settingNames,
+  remedy: "correct it in the stack's file; docs/reference/configuration.md has every setting",
+};
 
 /** Reads Pulumi's configuration of this stack. The only place that does; all problems come in one error. */
 export function readStackConfig(): StackConfig {
@@ -121,7 +60,7 @@ export function readConfig(
   raw: RawConfig,
   hashFile: (path: string) => string,
 ): { config: StackConfig; problems: Problem[] } {
-  const form = readForms(raw);
+  const form = readSettings(raw);
   const region = raw["aws:region"];
   if (region === undefined) {
     form.problems.push({
@@ -140,11 +79,13 @@ export function readConfig(
     adminCidrs,
     artifacts: hashed.artifacts,
   };
-  // What has not even the right form is reported once, not a second time for what it was replaced with.
-  const broken = new Set([...form.problems, ...hashed.problems].map(({ path }) => rootOf(path)));
-  const found = validate(resolveOptions(logicalName, args))
-    .map((problem) => ({ ...problem, path: configPath(problem.path) }))
-    .filter(({ path }) => !broken.has(rootOf(path)));
+  const found = withoutBroken(
+    validate(resolveOptions(logicalName, args)).map((problem) => ({
+      ...problem,
+      path: configPath(problem.path),
+    })),
+    [...form.problems, ...hashed.problems],
+  );
   return {
     config: { name: logicalName, args },
     problems: [...form.problems, ...hashed.problems, ...found],
@@ -156,45 +97,19 @@ function configPath(path: string): string {
   return path === "region" ? "aws:region" : `${namespace}:${path}`;
 }
 
-function rootOf(path: string): string {
-  return path.replace(/[.[].*$/s, "");
-}
-
-function readForms(raw: RawConfig): { values: Values; problems: Problem[] } {
-  const problems: Problem[] = [];
-  const values: Record<string, unknown> = {};
-  for (const [path, value] of Object.entries(raw)) {
+function readSettings(raw: RawConfig): { values: FormValues; problems: Problem[] } {
+  const own = Object.entries(raw).flatMap(([path, value]): [string, unknown][] => {
     const [space, key = ""] = path.split(/:(.*)/s);
-    if (space !== namespace) {
-      continue;
-    }
-    if (!isKey(key)) {
-      problems.push({
-        path,
-        value,
-        rule: "there is no such setting",
-        remedy: `remove it, or correct its name; there are ${Object.keys(schemas).join(", ")}`,
-      });
-      continue;
-    }
-    const parsed = schemas[key].safeParse(decode(key, value));
-    if (parsed.success) {
-      values[key] = parsed.data;
-    } else {
-      problems.push(...parsed.error.issues.map((issue) => formProblem(path, value, issue)));
-    }
-  }
-  return { values, problems };
-}
-
-function isKey(key: string): key is Key {
-  return Object.hasOwn(schemas, key);
+    return space === namespace ? [[key, decode(key, value)]] : [];
+  });
+  const { values, problems } = readForms(Object.fromEntries(own), words);
+  return { values, problems: problems.map((each) => ({ ...each, path: configPath(each.path) })) };
 }
 
 /** Texts stay as they are; everything else is JSON. What is no JSON stays text, and then has the wrong form. */
-function decode(key: Key, value: string): unknown {
-  const schema = schemas[key];
-  if (schema instanceof z.ZodString || schema instanceof z.ZodEnum) {
+function decode(key: string, value: string): unknown {
+  const schema = settingNames.find((name) => name === key);
+  if (schema !== undefined && isText(forms[schema])) {
     return value;
   }
   try {
@@ -204,30 +119,11 @@ function decode(key: Key, value: string): unknown {
   }
 }
 
-function formProblem(path: string, value: string, issue: z.core.$ZodIssue): Problem {
-  const inside = issue.path
-    .map((part) => (typeof part === "number" ? `[${part}]` : `.${String(part)}`))
-    .join("");
-  return {
-    path: path + inside,
-    value: inside === "" ? value : at(value, issue.path),
-    rule: `it has not the right form (${issue.message})`,
-    remedy: "correct it in the stack's file; config.ts lists the form of every setting",
-  };
+function isText(form: z.ZodType): boolean {
+  return form instanceof z.ZodString || form instanceof z.ZodEnum;
 }
 
-/** The part of a JSON value that an issue is about. */
-function at(value: string, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>(
-    (part, key) =>
-      typeof part === "object" && part !== null
-        ? (part as Record<PropertyKey, unknown>)[key]
-        : part,
-    JSON.parse(value),
-  );
-}
-
-type Artifacts = NonNullable<Values["artifacts"]>;
+type Artifacts = NonNullable<FormValues["artifacts"]>;
 
 function hashArtifacts(
   artifacts: Artifacts | undefined,

@@ -1,23 +1,22 @@
 import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 
 import { sha256, type Artifact, type ArtifactSource } from "./plan/artifacts";
 
-/** Files that machines run and that come with this package: built ones in dist/, scripts as they are in the repository. */
+/** Whether this is the compiled component, which has all that machines run beside it, or a checkout, which has everything where it is made. */
+const compiled = basename(__dirname) === "dist";
 
-/** Reads a script. A checkout has it in scripts/; the packed package has the copy that was made when it was packed. */
+/** Reads a script that machines run. */
 export function machineScript(name: "boot.sh" | "bastion.sh"): string {
-  const places = [join(__dirname, "..", "scripts", name), join(__dirname, "dist", name)];
-  const found = places.find((place) => existsSync(place));
-  if (found === undefined) {
-    throw new Error(`${name} is missing; looked for ${places.join(" and ")}`);
-  }
-  return readFileSync(found, "utf8");
+  return readFileSync(
+    compiled ? join(__dirname, name) : join(__dirname, "..", "scripts", name),
+    "utf8",
+  );
 }
 
-/** The agent's bundle, which `npm ci` builds. */
+/** The agent's bundle. In a checkout `npm ci` builds it. */
 export function agentArtifact(): Artifact {
-  const path = join(__dirname, "dist", "agent.tar.gz");
+  const path = compiled ? join(__dirname, "agent.tar.gz") : join(__dirname, "dist", "agent.tar.gz");
   if (!existsSync(path)) {
     throw new Error(`${path} is missing: the agent was not built. Run \`npm ci\` again`);
   }

@@ -105,6 +105,8 @@ export function environmentOf(stack: string, engine: string): Record<string, str
   return {
     PATH: [labBin, engine, ...hostPath()].join(":"),
     ETCD_LAB_STATE: labState,
+    // examples/ in this checkout get the component's sources; what is installed elsewhere has only the compiled ones.
+    NODE_OPTIONS: "--conditions=etcd-cluster-source",
     ...secondLab(),
     PULUMI_STACK: stack,
     PULUMI_HOME: join(labState, "pulumi-home"),

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What CI runs, from nothing: installs what is missing, then all tests. Usage: test.sh [quick | crash | faults | rolls | runbooks | security | cost]
+# What CI runs, from nothing: installs what is missing, then all tests. Usage: test.sh [quick | crash | faults | rolls | runbooks | security | cost | examples]
 set -o errexit -o nounset -o pipefail
 
 cd "$(dirname "$0")/../.."

@@ -1,8 +1,9 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
+import { chosen } from "../../test/lab/chosen.ts";
 import { countOf, jestCount, tapCount, type Count } from "./counts.ts";
 
 const repository = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
@@ -11,6 +12,7 @@ const repository = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 interface Step {
   readonly name: string;
   readonly command: readonly [string, ...string[]];
+  readonly env?: Readonly<Record<string, string>>;
   /** Reads the counts from the report file; a step without a report counts as one test. */
   readonly count?: (report: string) => Count;
 }
@@ -70,6 +72,21 @@ function labSteps(folder: string): Step[] {
   return testFiles(folder).map((file) => nodeTest(file, [file]));
 }
 
+/** Every example in a process of its own, with one lab and one installation for all; EXAMPLE names some. */
+function exampleSteps(): Step[] {
+  const files = new Map(
+    testFiles("test/examples").map((file) => [basename(file, ".test.ts"), file]),
+  );
+  const names = chosen([...files.keys()], process.env["EXAMPLE"] ?? "");
+  return names.map((name, index) => ({
+    ...nodeTest(`example ${name}`, [files.get(name) ?? ""]),
+    env: {
+      EXAMPLES_FOLDER: join(scratch, "examples"),
+      EXAMPLE_KEEP: index < names.length - 1 ? "1" : "",
+    },
+  }));
+}
+
 async function stepsOf(selection: string | undefined): Promise<Step[]> {
   switch (selection) {
     case undefined:
@@ -88,9 +105,11 @@ async function stepsOf(selection: string | undefined): Promise<Step[]> {
       return labSteps("test/security");
     case "cost":
       return labSteps("test/cost");
+    case "examples":
+      return exampleSteps();
     default:
       throw new Error(
-        `there are no "${selection}" tests; there are quick, crash, faults, rolls, runbooks, security and cost`,
+        `there are no "${selection}" tests; there are quick, crash, faults, rolls, runbooks, security, cost and examples`,
       );
   }
 }
@@ -113,7 +132,12 @@ async function runStep(step: Step): Promise<Count> {
   const started = performance.now();
   process.stdout.write(`\n== ${step.name}\n`);
   const [file, ...args] = step.command;
-  const result = await execa(file, args, { ...common, stdout: "inherit", stderr: "inherit" });
+  const result = await execa(file, args, {
+    ...common,
+    env: { ...common.env, ...step.env },
+    stdout: "inherit",
+    stderr: "inherit",
+  });
   const written = existsSync(report) ? readFileSync(report, "utf8") : undefined;
   const count = countOf(result.exitCode === 0, step.count, written);
   say(step, count, started);

@@ -1,5 +1,5 @@
-import assert from "node:assert/strict";
 import { after, test, type TestContext } from "node:test";
+import { chosen } from "./chosen.ts";
 import type { Kept } from "./kept.ts";
 
 /** One of the things that a suite does with its lab. */
@@ -18,24 +18,6 @@ export interface SuiteOptions<Lab, Result> {
   readonly table: (results: readonly Result[]) => string;
   /** Where the figures of cases that held are kept. */
   readonly kept: Kept<Result>;
-}
-
-/**
- * The names that a filter means: words with commas between them, each the name of a case, or else the first words of some. An empty
- * filter means all.
- *
- * @throws when a word means none; the message has all names
- */
-export function chosen(names: readonly string[], filter: string): string[] {
-  if (filter === "") return [...names];
-  const meant = filter.split(",").flatMap((word) => {
-    const found = names.includes(word)
-      ? [word]
-      : names.filter((name) => name.startsWith(`${word}-`));
-    assert.ok(found.length > 0, `there is no ${word}; there are ${names.join(", ")}`);
-    return found;
-  });
-  return names.filter((name) => meant.includes(name));
 }
 
 /** Cases that share one lab, which the first of them brings up; the environment may choose some. */

@@ -8,7 +8,7 @@ import type { Stored } from "../faults/writer/endpoint.ts";
 import { judge, redundant, resumption } from "../faults/writer/judge.ts";
 import type { Acknowledged, Health, Line, Unknown } from "../faults/writer/lines.ts";
 import { Tail } from "../faults/writer/tail.ts";
-import { chosen } from "../lab/suite.ts";
+import { chosen } from "../lab/chosen.ts";
 
 /** The judge of the fault tests is what every figure of theirs rests on: each rule of it sees its violation here. */
 

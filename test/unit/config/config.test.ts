@@ -357,10 +357,10 @@ const bad: Bad[] = [
   [
     "an unknown field",
     { existingNetwork: { vpcId: "vpc-01234567", subnets: subnets("abc"), cidr: "10.0.0.0/16" } },
-    "existingNetwork",
-    expect.stringContaining("cidr"),
-    /Unrecognized key.*cidr/,
-    /stack's file/,
+    "existingNetwork.cidr",
+    "10.0.0.0/16",
+    /no such setting/,
+    /there are vpcId, subnets$/,
   ],
   [
     "an address outside its subnet",
@@ -637,7 +637,7 @@ const bad: Bad[] = [
     "a misspelt setting",
     { sise: 3 },
     "sise",
-    "3",
+    3,
     /no such setting/,
     /there are clusterName, size/,
   ],
@@ -806,5 +806,7 @@ test("the README's table has every setting, and no other", () => {
   const keys = firstColumn.flatMap((cell) =>
     Array.from(cell.matchAll(/`([^`]+)`/g), ([, name]) => name),
   );
-  expect(keys.filter((name) => name === undefined || !settingNames.includes(name))).toEqual([]);
+  expect(
+    keys.filter((name) => name === undefined || !settingNames.some((each) => each === name)),
+  ).toEqual([]);
 });
