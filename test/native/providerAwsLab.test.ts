@@ -43,6 +43,8 @@ const type = {
   egress: "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
   eni: "aws:ec2/networkInterface:NetworkInterface",
   volume: "aws:ebs/volume:Volume",
+  attachment: "aws:ec2/volumeAttachment:VolumeAttachment",
+  instance: "aws:ec2/instance:Instance",
   role: "aws:iam/role:Role",
   rolePolicy: "aws:iam/rolePolicy:RolePolicy",
   profile: "aws:iam/instanceProfile:InstanceProfile",
@@ -265,6 +267,39 @@ void test("aws: keys, roles, parameters, volumes", async () => {
   const volume = await made.make(type.volume, volumeArgs);
   const bigger = await provider.update(type.volume, volume, { ...volumeArgs, size: 20 });
   assert.equal(bigger.state["size"], 20);
+  await made.unmake();
+});
+
+void test("aws: a volume in a machine, which is stopped before the volume leaves it", async () => {
+  const made = new Made();
+  const vpc = await made.make(type.vpc, { cidrBlock: "10.42.0.0/16" });
+  const availabilityZone = "eu-central-1a";
+  const subnet = await made.make(type.subnet, {
+    ...{ vpcId: vpc.id, availabilityZone, cidrBlock: "10.42.0.0/20" },
+  });
+  const card = await made.make(type.eni, { subnetId: subnet.id });
+  const instance = await provider.create(type.instance, {
+    ami: "ami-0debia13amd640000",
+    instanceType: "t3.micro",
+    primaryNetworkInterface: { networkInterfaceId: card.id },
+    metadataOptions: { httpTokens: "required" },
+  });
+  const volume = await made.make(type.volume, { availabilityZone, size: 1, type: "gp3" });
+  const [instanceId, volumeId] = [instance.id, volume.id];
+  const deviceName = "/dev/sdf";
+  const stopInstanceBeforeDetaching = true;
+  const attachment = await made.make(type.attachment, {
+    ...{ deviceName, instanceId, volumeId, stopInstanceBeforeDetaching },
+  });
+  assert.equal(attachment.id, `${volumeId}:${instanceId}`);
+  await assert.rejects(
+    provider.create(type.attachment, { deviceName: "/dev/sdg", instanceId, volumeId }),
+    /VolumeInUse|already attached/,
+  );
+  await provider.delete(type.attachment, attachment);
+  const stopped = await provider.read(type.instance, instance);
+  assert.equal(stopped?.state["instanceState"], "stopped");
+  await provider.delete(type.instance, instance);
   await made.unmake();
 });
 

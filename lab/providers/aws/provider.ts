@@ -13,7 +13,7 @@ import { launchTemplate } from "./ec2/launchTemplate.ts";
 import { route, routeTable, routeTableAssociation } from "./ec2/routes.ts";
 import { egressRule, ingressRule, securityGroup } from "./ec2/securityGroups.ts";
 import { subnet } from "./ec2/subnet.ts";
-import { volume } from "./ec2/volume.ts";
+import { volume, volumeAttachment } from "./ec2/volume.ts";
 import { vpc } from "./ec2/vpc.ts";
 import { configFields, configure, type Aws } from "./environment.ts";
 import * as iam from "./iam.ts";
@@ -53,6 +53,7 @@ export const aws: ProviderDefinition<Aws> = {
     launchTemplate,
     instance,
     volume,
+    volumeAttachment,
     autoscaling.group,
     iam.role,
     iam.rolePolicy,
