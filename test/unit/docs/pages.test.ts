@@ -71,6 +71,12 @@ test("README leads to every page of docs/, and to CONTRIBUTING", () => {
   expect(wanted.filter((path) => !linked.includes(path))).toEqual([]);
 });
 
+test("docs/commands.md tells of every target that tests", () => {
+  const named = commands(readPage(root, "docs/commands.md")).flatMap(madeBy);
+  const wanted = targets.filter((target) => /^test(-|$)/.test(target ?? ""));
+  expect(wanted.filter((target) => !named.includes(target ?? ""))).toEqual([]);
+});
+
 describe.each(["CONTRIBUTING.md", "docs/review.md", "docs/upgrades.md"])("%s", (path) => {
   const page = readPage(root, path);
   const folders = /^(components|scripts|lab|test|docs|tools|examples|\.ci)\//;
