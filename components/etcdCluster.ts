@@ -5,6 +5,7 @@ import * as tls from "@pulumi/tls";
 import { BackupBucket } from "./backupBucket";
 import { Bastion } from "./bastion";
 import { ClusterKey } from "./clusterKey";
+import { connectionOf, type EtcdConnection } from "./connection";
 import { Discovery } from "./discovery";
 import type { EtcdClusterArgs } from "./etcdClusterArgs";
 import { EtcdNodeGroup, type MemberSummary } from "./etcdNodeGroup";
@@ -14,6 +15,7 @@ import { Monitoring } from "./monitoring";
 import { agentArtifact, machineScript, resolveArtifact } from "./machineFiles";
 import { Network } from "./network";
 import { consumerNameProblem, operator as operatorName } from "./plan/accessControl";
+import { forms, readForms, withoutBroken, type FormWords } from "./plan/forms";
 import type { MemberHealth } from "./plan/health";
 import { identityTags } from "./plan/iamDocuments";
 import { physicalNames } from "./plan/names";
@@ -23,11 +25,18 @@ import { prometheusRules } from "./plan/prometheusRules";
 import { describeProblems } from "./plan/problems";
 import type { Shape } from "./plan/transition";
 import { validate } from "./plan/validate";
+import { inRegion, knownRegion, regionProblems } from "./providerRegion";
 import { TlsAuthority, type IssuedCertificate } from "./tlsAuthority";
 import { Transition } from "./transition";
 
 /** Debian's account at AWS, and its images for amd64. */
 const debian = { owner: "136693071363", name: "debian-13-amd64-*", architecture: "x86_64" };
+
+/** A client's own certificate, its key, and all that its library needs. */
+export interface ClientCertificate extends IssuedCertificate {
+  /** Endpoints, authorities, certificate and key in one object; a secret. */
+  connection: pulumi.Output<EtcdConnection>;
+}
 
 /**
  * An etcd cluster on AWS that keeps itself alive. It makes:
@@ -77,6 +86,11 @@ export class EtcdCluster extends pulumi.ComponentResource {
   readonly bastionSecurityGroup: pulumi.Output<string>;
   /** Ids of the private subnets by zone, for machines that live beside the cluster. */
   readonly privateSubnetIds: Readonly<Record<string, pulumi.Output<string>>>;
+  /**
+   * The operators' connection: endpoints, authorities, certificate and key in one object; a secret. Other clients have one of their own:
+   * `issueClientCertificate("app").connection`.
+   */
+  readonly connection: pulumi.Output<EtcdConnection>;
   /** Version of etcd that was asked for. */
   readonly etcdVersion: string;
   /** Id of the VPC. */
@@ -94,13 +108,15 @@ export class EtcdCluster extends pulumi.ComponentResource {
 
   constructor(name: string, args: EtcdClusterArgs, opts?: pulumi.ComponentResourceOptions) {
     super("etcd-cluster:index:EtcdCluster", name, {}, opts);
-    const options = validated(name, args);
+    const provided = knownRegion(this);
+    const options = validated(name, args, provided);
     const { clusterName, region, deletionProtection } = options;
     const names = physicalNames(clusterName, region);
     const tags = { ...args.tags, [identityTags.cluster]: clusterName };
     const inside = { parent: this };
-    const transition = new Transition(`${name}-transition`, shapeOf(options), inside);
-    const accountId = aws.getCallerIdentityOutput({}, inside).accountId;
+    const transition = new Transition(`${name}-transition`, shapeOf(options, args), inside);
+    const { accountId: account } = aws.getCallerIdentityOutput({}, inside);
+    const accountId = inRegion(account, region, provided, inside);
     const partition = aws.getPartitionOutput({}, inside).partition;
 
     const key = new ClusterKey(
@@ -108,6 +124,7 @@ export class EtcdCluster extends pulumi.ComponentResource {
       {
         ...{ clusterName, alias: names.keyAlias, partition, accountId, deletionProtection, tags },
         alarmRegion: hasOwnTopic(options) ? region : undefined,
+        ...{ existing: args.kmsKeyArn, region },
       },
       inside,
     );
@@ -256,6 +273,7 @@ export class EtcdCluster extends pulumi.ComponentResource {
     this.caCertificate = authority.caBundlePem;
     this.clientCertificate = client.certificatePem;
     this.clientKey = client.privateKeyPem;
+    this.connection = connectionOf(this, client);
     this.members = nodes.members;
     this.backupBucket = bucket.bucketName;
     this.bastionHost = bastion.publicIp;
@@ -285,9 +303,10 @@ export class EtcdCluster extends pulumi.ComponentResource {
 
   /**
    * A client certificate of its own for a consumer, for instance `issueClientCertificate("patroni")`. The name becomes the
-   * certificate's common name, which is etcd's user name when access control is on: `accessControl.users` gives it rights.
+   * certificate's common name, which is etcd's user name when access control is on: `accessControl.users` gives it rights. The result's
+   * `connection` is all that the consumer needs.
    */
-  issueClientCertificate(consumer: string): IssuedCertificate {
+  issueClientCertificate(consumer: string): ClientCertificate {
     const problem = consumerNameProblem(consumer);
     if (problem !== undefined) {
       throw new pulumi.InputPropertyError({
@@ -295,14 +314,35 @@ export class EtcdCluster extends pulumi.ComponentResource {
         reason: `${JSON.stringify(consumer)}: ${problem.rule}; ${problem.remedy}`,
       });
     }
-    return this.authority.issueClient(`consumer-${consumer}`, { commonName: consumer });
+    const issued = this.authority.issueClient(`consumer-${consumer}`, { commonName: consumer });
+    const { certificatePem, privateKeyPem } = issued;
+    return { certificatePem, privateKeyPem, connection: connectionOf(this, issued) };
   }
 }
 
-/** Checks everything that can be checked before anything exists, and fills in the defaults. */
-function validated(name: string, args: EtcdClusterArgs): ResolvedOptions {
-  const options = resolveOptions(name, args);
-  const problems = validate(options);
+/** The form of every argument; a new argument without one does not compile. */
+const argumentForms: Readonly<Record<keyof EtcdClusterArgs, unknown>> = forms;
+
+/** How problems speak of arguments. */
+const words: FormWords = {
+  thing: "argument",
+  names: Object.keys(argumentForms) as (keyof EtcdClusterArgs)[],
+  remedy: "correct it; docs/reference/etcdCluster.md has every argument",
+};
+
+/**
+ * Checks everything that can be checked before anything exists, and fills in the defaults. Programs are not always type-checked (Pulumi
+ * can leave that out), and not always TypeScript.
+ */
+function validated(
+  name: string,
+  args: EtcdClusterArgs,
+  providerRegion: string | undefined,
+): ResolvedOptions {
+  const form = readForms(Object(args) as Record<string, unknown>, words);
+  const options = resolveOptions(name, { region: "", adminCidrs: [], ...form.values });
+  const found = [...validate(options), ...regionProblems(options.region, providerRegion)];
+  const problems = [...form.problems, ...withoutBroken(found, form.problems)];
   if (problems.length > 0) {
     throw new pulumi.InputPropertiesError({
       message: describeProblems(problems),
@@ -316,9 +356,11 @@ function validated(name: string, args: EtcdClusterArgs): ResolvedOptions {
 }
 
 /** What the next run is measured against. */
-function shapeOf(options: ResolvedOptions): Shape {
+function shapeOf(options: ResolvedOptions, { kmsKeyArn }: EtcdClusterArgs): pulumi.Output<Shape> {
   const { etcdVersion, size, volumeSizeGiB, certificateAuthorities } = options;
-  return { etcdVersion, size, volumeSizeGiB, certificateAuthorities };
+  return pulumi
+    .output(kmsKeyArn ?? "")
+    .apply((kmsKey) => ({ etcdVersion, size, volumeSizeGiB, certificateAuthorities, kmsKey }));
 }
 
 /** Whether alarms speak to a topic of the cluster's own. */

@@ -128,6 +128,12 @@ export interface EtcdClusterArgs {
         certificateDaysLeft?: number | undefined;
       }
     | undefined;
+  /**
+   * ARN of an existing KMS key, in the cluster's region, for disks, secrets, bucket and topic. By default the cluster makes one of its own.
+   * Its policy must admit the auto scaling service and CloudWatch: docs/security.md has the statements. It cannot change later, because
+   * volumes keep their key.
+   */
+  kmsKeyArn?: pulumi.Input<string> | undefined;
   /** Keep volumes, bucket and key when the stack is destroyed, and refuse to delete the balancer. Defaults to true. */
   deletionProtection?: boolean | undefined;
   /** Tags of everything that can bear them. */

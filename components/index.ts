@@ -1,4 +1,5 @@
-export { EtcdCluster } from "./etcdCluster";
+export type { EtcdConnection } from "./connection";
+export { EtcdCluster, type ClientCertificate } from "./etcdCluster";
 export type { EtcdClusterArgs } from "./etcdClusterArgs";
 export type { MemberSummary } from "./etcdNodeGroup";
 export type { ExistingNetworkArgs, ExistingSubnetsArgs } from "./network";

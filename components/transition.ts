@@ -15,9 +15,9 @@ export class Transition extends pulumi.ComponentResource {
   /** Resolves to the shape that is asked for; fails when it must not follow the last one. */
   readonly allowed: pulumi.Output<Shape>;
 
-  constructor(name: string, shape: Shape, opts?: pulumi.ComponentResourceOptions) {
+  constructor(name: string, asked: pulumi.Input<Shape>, opts?: pulumi.ComponentResourceOptions) {
     super("etcd-cluster:index:Transition", name, {}, opts);
-    this.allowed = this.urn.apply(async (urn) => {
+    this.allowed = pulumi.all([this.urn, asked]).apply(async ([urn, shape]) => {
       const answer = (await pulumi.runtime.invoke("pulumi:pulumi:getResource", { urn })) as {
         state?: unknown;
       };

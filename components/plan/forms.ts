@@ -19,20 +19,13 @@ export function isLater(value: unknown): boolean {
 }
 
 /** The form of what may be known only later, and is passed through then. */
-function input<S extends z.ZodType>(schema: S) {
-  return z.unknown().transform((value, context): z.output<S> => {
-    if (isLater(value)) {
-      return value as z.output<S>;
-    }
-    const parsed = schema.safeParse(value);
-    if (parsed.success) {
-      return parsed.data;
-    }
-    for (const { message } of parsed.error.issues) {
+function input<S extends z.ZodType>(schema: S): z.ZodType<z.output<S>> {
+  const checked = z.unknown().superRefine((value, context) => {
+    for (const { message } of isLater(value) ? [] : (schema.safeParse(value).error?.issues ?? [])) {
       context.addIssue({ code: "custom", message });
     }
-    return z.NEVER;
   });
+  return checked as z.ZodType<z.output<S>>;
 }
 
 const text = z.string();
@@ -106,6 +99,7 @@ export const forms = {
     drillAgeHours: number.optional(),
     certificateDaysLeft: number.optional(),
   }),
+  kmsKeyArn: input(text),
   deletionProtection: z.boolean(),
   tags: z.record(text, input(text)),
 } as const;

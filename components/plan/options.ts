@@ -79,6 +79,7 @@ export interface ClusterOptions {
       }
     | undefined;
   monitoring?: MonitoringOptions | undefined;
+  kmsKeyArn?: unknown;
   deletionProtection?: boolean | undefined;
   tags?: Record<string, unknown> | undefined;
 }
@@ -123,6 +124,8 @@ export interface ResolvedOptions {
     readonly drillEveryHours: number;
   };
   readonly monitoring: ResolvedMonitoring;
+  /** A key that is handed in; may not be known yet. */
+  readonly kmsKeyArn: unknown;
   readonly deletionProtection: boolean;
   readonly tags: Readonly<Record<string, unknown>>;
 }
@@ -180,6 +183,7 @@ export function resolveOptions(name: string, options: ClusterOptions): ResolvedO
     },
     backup,
     monitoring: resolveMonitoring(options.monitoring, { backup, certificateRenewalDays }),
+    kmsKeyArn: options.kmsKeyArn,
     deletionProtection: options.deletionProtection ?? true,
     tags: options.tags ?? {},
   };

@@ -20,6 +20,8 @@ export interface Shape {
   readonly volumeSizeGiB: number;
   /** Which certificate authorities sign and are trusted, for instance `1+2`. */
   readonly certificateAuthorities: string;
+  /** ARN of the key that was handed in; empty with the cluster's own. */
+  readonly kmsKey: string;
 }
 
 /** What an earlier run of the program left; one before this existed left nothing. */
@@ -28,13 +30,13 @@ export const recordedShape = z.object({
   size: z.number().optional(),
   volumeSizeGiB: z.number().optional(),
   certificateAuthorities: z.string().optional(),
+  kmsKey: z.string().optional(),
 });
 
+type Recorded = z.output<typeof recordedShape>;
+
 /** What is wrong with bringing a cluster from one shape to another; complete. */
-export function transitionProblems(
-  before: z.output<typeof recordedShape>,
-  after: Shape,
-): Problem[] {
+export function transitionProblems(before: Recorded, after: Shape): Problem[] {
   return [
     ...(before.etcdVersion === undefined ? [] : version(before.etcdVersion, after.etcdVersion)),
     ...(before.size === undefined ? [] : size(before.size, after.size)),
@@ -43,6 +45,7 @@ export function transitionProblems(
       ? []
       : volumeSize(before.volumeSizeGiB, after.volumeSizeGiB)),
     ...authorities(before, after),
+    ...(before.etcdVersion === undefined ? [] : kmsKey(before.kmsKey ?? "", after.kmsKey)),
   ];
 }
 
@@ -65,7 +68,7 @@ function size(before: number, after: number): Problem[] {
       ];
 }
 
-function together(before: z.output<typeof recordedShape>, after: Shape): Problem[] {
+function together(before: Recorded, after: Shape): Problem[] {
   const { etcdVersion = after.etcdVersion, size = after.size } = before;
   return etcdVersion === after.etcdVersion || size === after.size
     ? []
@@ -92,7 +95,23 @@ function volumeSize(before: number, after: number): Problem[] {
       ];
 }
 
-function authorities(before: z.output<typeof recordedShape>, after: Shape): Problem[] {
+function kmsKey(before: string, after: string): Problem[] {
+  return before === after
+    ? []
+    : [
+        {
+          path: "kmsKeyArn",
+          value: after === "" ? undefined : after,
+          rule: `the volumes are encrypted with ${before === "" ? "the cluster's own key" : before}, and a volume of EBS keeps its key: every member's would be replaced by an empty one`,
+          remedy:
+            before === ""
+              ? "leave kmsKeyArn out, or make another cluster and bring the keys over (`etcdctl make-mirror`)"
+              : `set it to ${before}, or make another cluster and bring the keys over (\`etcdctl make-mirror\`)`,
+        },
+      ];
+}
+
+function authorities(before: Recorded, after: Shape): Problem[] {
   if (before.etcdVersion === undefined) {
     return [];
   }

@@ -2,6 +2,7 @@ import { accessProblems } from "./accessControl";
 import { authoritiesProblem } from "./authorities";
 import { architectureOf, artifactArchitecture, upstreamHashes } from "./artifacts";
 import { etcdVersionProblem } from "./etcdVersions";
+import { kmsKeyProblem } from "./kmsKey";
 import { quorum, sizes, toleratedFailures } from "./layout";
 import { validateMonitoring } from "./monitoring";
 import { clusterNameProblem } from "./names";
@@ -38,6 +39,7 @@ export function validate(options: ResolvedOptions): Problem[] {
     ...recovery(options),
     ...backup(options),
     ...validateMonitoring(options.monitoring, options),
+    ...kmsKey(options),
     ...tags(options),
   ];
 }
@@ -342,6 +344,11 @@ function backup({ backup: given }: ResolvedOptions): Problem[] {
       what: "the time between two restore drills in hours",
     }),
   ];
+}
+
+function kmsKey({ kmsKeyArn, region }: ResolvedOptions): Problem[] {
+  const problem = isKnownRegion(region) ? kmsKeyProblem(kmsKeyArn, region) : undefined;
+  return problem === undefined ? [] : [problem];
 }
 
 function tags(options: ResolvedOptions): Problem[] {

@@ -118,6 +118,7 @@ export const outputs: Outputs = {
 /** Mocked invokes. */
 export const answers: Answers = {
   "aws:index/getCallerIdentity:getCallerIdentity": () => ({ accountId: "123456789012" }),
+  "aws:index/getRegion:getRegion": () => ({ region: "eu-central-1" }),
   "aws:index/getPartition:getPartition": () => ({ partition: "aws", dnsSuffix: "amazonaws.com" }),
   "aws:ec2/getAmi:getAmi": () => ({ id: "ami-0debian13amd64000" }),
   "aws:ec2/getPrefixList:getPrefixList": () => ({ id: "pl-6ea54007" }),

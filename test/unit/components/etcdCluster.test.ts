@@ -67,6 +67,7 @@ describe("what is registered", () => {
       "aws:ec2/getAmi:getAmi",
       "aws:index/getCallerIdentity:getCallerIdentity",
       "aws:index/getPartition:getPartition",
+      "aws:index/getRegion:getRegion",
     ]);
   });
 });

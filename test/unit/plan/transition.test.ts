@@ -6,6 +6,7 @@ import { transitionProblems, type Shape } from "../../../components/plan/transit
 const shape: Shape = {
   ...{ etcdVersion: "3.6.14", size: 3, volumeSizeGiB: 20 },
   certificateAuthorities: "1",
+  kmsKey: "",
 };
 
 function problems(before: Partial<Shape>, after: Partial<Shape>): string[] {
@@ -15,6 +16,20 @@ function problems(before: Partial<Shape>, after: Partial<Shape>): string[] {
 }
 
 describe("a change of shape", () => {
+  test("volumes keep their key, whoever it belongs to", () => {
+    const key = "arn:aws:kms:eu-central-1:123456789012:key/one";
+    for (const [before, after] of [
+      ["", key],
+      [key, ""],
+      [key, `${key}2`],
+    ] as const) {
+      expect(problems({ kmsKey: before }, { kmsKey: after })).toEqual([
+        expect.stringMatching(/^kmsKeyArn .*keeps its key.*make-mirror/),
+      ]);
+    }
+    expect(problems({ kmsKey: key }, { kmsKey: key })).toEqual([]);
+  });
+
   test("nothing is known of before: everything may be", () => {
     expect(transitionProblems({}, { ...shape, size: 7 })).toEqual([]);
   });
@@ -26,7 +41,7 @@ describe("a change of shape", () => {
   test("all that is wrong comes at once", () => {
     const wrong = transitionProblems(
       { etcdVersion: "3.5.35", size: 7, volumeSizeGiB: 40, certificateAuthorities: "1" },
-      { etcdVersion: "3.7.3", size: 1, volumeSizeGiB: 20, certificateAuthorities: "2" },
+      { ...shape, etcdVersion: "3.7.3", size: 1, certificateAuthorities: "2" },
     );
     expect(wrong.map(({ path }) => path)).toEqual([
       ...["etcdVersion", "size", "size", "volumeSizeGiB", "certificateAuthorities"],
