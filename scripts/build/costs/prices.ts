@@ -20,6 +20,7 @@ const unconfirmed = "not found in writing";
 
 /** On-demand Linux instances, by type. */
 export const instances: Readonly<Record<string, Price>> = {
+  "t3.nano": { usd: 0.006, per: "hour", from: "a public price table; half of t3.micro" },
   "t3.micro": {
     usd: 0.012,
     per: "hour",

@@ -40,9 +40,12 @@ function stack(name: string): EtcdClusterArgs {
 const small: Usage = { databaseGiB: 0.01, writtenGB: 1, balancedGB: 1 };
 const busy: Usage = { databaseGiB: 1, writtenGB: 100, balancedGB: 100 };
 
+/** What examples/single-node asks for. */
 const single: EtcdClusterArgs = {
   ...stack("dev"),
-  ...{ clusterName: "etcd-single", size: 1, zones: ["eu-central-1a"] },
+  ...{ clusterName: "single", size: 1, zones: ["eu-central-1a"], egress: Egress.vpcEndpoints },
+  ...{ instanceType: "t3.micro", bastionInstanceType: "t3.nano" },
+  ...{ backendQuotaGiB: 0.5, volumeSizeGiB: 8 },
   monitoring: { enabled: false },
 };
 
@@ -118,7 +121,7 @@ async function computed(): Promise<[Preset[], Variant[]]> {
   const prod = await preset("prod", "`Pulumi.prod.yaml` as it is.", stack("prod"), busy);
   const one = await preset(
     "a single node",
-    "As dev, with `size: 1`, one zone, and no monitoring. For learning: it survives the loss of its machine, not of its zone.",
+    "One member in one zone, without monitoring: what `examples/single-node` asks for. For learning; it survives the loss of its machine, not of its zone.",
     ...([single, small] as const),
   );
   const members = (type: string): Change => ({
@@ -137,7 +140,7 @@ async function computed(): Promise<[Preset[], Variant[]]> {
   const changes: [Case, string, Change][] = [
     [dev, "`egress: vpcEndpoints`", { counted: endpoints }],
     [dev, "`instanceType: m7i.large`", members("m7i.large")],
-    [one, "`egress: vpcEndpoints`", { args: { egress: Egress.vpcEndpoints } }],
+    [one, "`egress: nat`", { args: { egress: Egress.nat } }],
     [prod, "`size: 3`", { counted: three }],
     [
       prod,
@@ -184,13 +187,13 @@ describe("the count", () => {
     expect(() => count([{ type: "aws:ebs/volume:Volume", inputs }])).toThrow();
   });
 
-  test("by hand: one member of dev", async () => {
+  test("by hand: the single node", async () => {
     expect(await counted(single)).toEqual({
-      members: ["t3.small"],
-      bastions: ["t3.micro"],
+      members: ["t3.micro"],
+      bastions: ["t3.nano"],
       rootDisksGiB: [8, 8],
-      volumes: [{ type: "gp3", size: 10, iops: 3000, throughput: 125 }],
-      ...{ natGateways: 1, publicAddresses: 2, endpointZones: 0, balancers: 1, keys: 1 },
+      volumes: [{ type: "gp3", size: 8, iops: 3000, throughput: 125 }],
+      ...{ natGateways: 0, publicAddresses: 1, endpointZones: 3, balancers: 1, keys: 1 },
       // Server, peer and agent key, and the SSH host keys of the member and the bastion.
       parameters: 5,
       ...{ zones: 1, alarms: 0, alarmMetrics: 0, dashboards: 0 },
@@ -207,15 +210,16 @@ describe("the bill", () => {
     expect(backupsStored(days, { ...agents, backupEveryMinutes: 24 * 60 })).toBe(96 + 30);
   });
 
-  test("by hand: a machine, a gateway, faster volumes", async () => {
+  test("by hand: a machine, endpoints, faster volumes", async () => {
     const volumes = [{ type: "gp3", size: 10, iops: 4000, throughput: 125 } as const];
     const lines = new Map(
       bill({ ...(await counted(single)), volumes }, small, agentsOf(single)).map(
         ({ what, usd }) => [what, usd.toFixed(2)],
       ),
     );
-    expect(lines.get("members, t3.small")).toBe("17.52");
-    expect(lines.get("NAT gateways")).toBe("37.96");
+    expect(lines.get("members, t3.micro")).toBe("8.76");
+    expect(lines.get("interface endpoints, by zone")).toBe("26.28");
+    expect(lines.get("NAT gateways")).toBeUndefined();
     expect(lines.get("their IOPS above 3000")).toBe("6.00");
     expect(lines.get("replication between zones")).toBeUndefined();
   });
