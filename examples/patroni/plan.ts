@@ -98,6 +98,8 @@ export function patroniConfig(settings: PatroniSettings): string {
       bin_dir: `/usr/lib/postgresql/${postgresVersion}/bin`,
       pgpass: "/run/postgresql/patroni.pgpass",
       use_unix_socket: true,
+      // A standby that is made anew does not wait for the primary's next checkpoint, which takes minutes.
+      basebackup: [{ checkpoint: "fast" }],
       authentication: {
         superuser: as("postgres"),
         replication: as("replicator"),

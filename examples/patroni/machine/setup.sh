@@ -27,7 +27,7 @@ install_packages() {
     mkdir -p /etc/postgresql-common
     echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
     dpkg --configure -a
-    apt-get -q -o DPkg::Lock::Timeout=300 update
+    apt-get -q -o DPkg::Lock::Timeout=300 -o Acquire::Languages=none update
     apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold install --no-install-recommends "${packages[@]}"
   fi
   rm -f "$policy"
