@@ -170,7 +170,7 @@ describe("docs/costs.md", () => {
     const wanted = withCosts(text, ...(await computed()));
     if (process.env["UPDATE_GOLDEN"] === "1") writeFileSync(page, wanted);
     else expect(plain(text)).toBe(plain(wanted));
-  }, 60_000);
+  }, 240_000);
 });
 
 describe("the count", () => {
