@@ -28,15 +28,18 @@ export interface EtcdClusterArgs {
   zones?: string[] | undefined;
   /** CIDR of the new VPC, /16 to /24; each zone gets two sixteenths. Defaults to `10.42.0.0/16`. Not used with `existingNetwork`. */
   vpcCidr?: string | undefined;
-  /** How private machines reach the AWS API. Defaults to one NAT gateway. In an existing network this is the owner's affair. */
+  /**
+   * How private machines reach the AWS API: `nat`, `natPerZone`, or `vpcEndpoints` (no way out). Defaults to `nat`, one gateway for all
+   * zones. In an existing network this is the owner's affair.
+   */
   egress?: Egress | undefined;
-  /** Build in this VPC and these subnets instead of making them. */
+  /** Build in this VPC and these subnets instead of making them. By default a VPC is made. */
   existingNetwork?: ExistingNetworkArgs | undefined;
   /** Addresses of members by name (`m1`), inside their zones' private subnets. By default AWS picks one, which is then fixed. */
   memberAddresses?: Record<string, string> | undefined;
   /** Accept `0.0.0.0/0` in `adminCidrs`. Defaults to false. */
   allowAdminFromAnywhere?: boolean | undefined;
-  /** Blocks from which clients reach etcd, beside those that bear the cluster's `clientSecurityGroup`. Defaults to none. */
+  /** Blocks from which clients reach etcd, at most 40, beside those that bear the cluster's `clientSecurityGroup`. Defaults to none. */
   clientCidrs?: string[] | undefined;
   /** Domain of the private DNS zone. Defaults to `<clusterName>.internal`. */
   domain?: string | undefined;
@@ -46,9 +49,9 @@ export interface EtcdClusterArgs {
   bastionInstanceType?: string | undefined;
   /** Image of all machines, Debian 13. By default the newest one at creation, which is then kept; naming another replaces machines. */
   amiId?: pulumi.Input<string> | undefined;
-  /** Size of the members' root disks in GiB, at least 8. Defaults to 8. */
+  /** Size of the members' root disks in GiB, 8 to 1024. Defaults to 8. */
   rootVolumeSizeGiB?: number | undefined;
-  /** Size of the members' data volumes in GiB, at least three times the quota. Defaults to 20. It can grow, not shrink. */
+  /** Size of the members' data volumes in GiB, 3 to 16384 and at least three times the quota. Defaults to 20. It can grow, not shrink. */
   volumeSizeGiB?: number | undefined;
   /** I/O operations per second of the data volumes, 3000 to 16000 and at most 500 per GiB. Defaults to 3000. */
   volumeIops?: number | undefined;
@@ -62,10 +65,10 @@ export interface EtcdClusterArgs {
    * nothing.
    */
   grpcGateway?: boolean | undefined;
-  /** Version of etcd. Defaults to 3.6.14. */
+  /** Version of etcd: from 3.5.33, 3.6.14 or 3.7.1 on, and changed by one minor at a time. Defaults to 3.6.14. */
   etcdVersion?: string | undefined;
-  /** Where Node and etcd come from: local files, or upstream releases with the hashes you checked. */
-  artifacts?: { node?: ArtifactSource | undefined; etcd?: ArtifactSource | undefined } | undefined;
+  /** Where Node and etcd come from: local files, or releases with the hashes you checked. Defaults to the upstream releases, whose hashes have to be given. */
+  artifacts?: ArtifactsArgs | undefined;
   /** Validity of certificates in days, 30 to 1825. Defaults to 365. */
   certificateValidityDays?: number | undefined;
   /**
@@ -86,48 +89,12 @@ export interface EtcdClusterArgs {
    * while the cluster runs; the leader's agent does it within a minute, and `up` waits for it.
    */
   accessControl?: AccessControlOptions | undefined;
-  /**
-   * What happens when a quorum is lost: `mode` defaults to automatic, `quorumLossSeconds` (10 to 86400) to 180; a short one only costs
-   * a roll call that was not needed. A member whose volume EC2 has not known for `volumeLossSeconds` (30 to 86400, default 600) makes
-   * itself another one.
-   */
-  recovery?:
-    | {
-        mode?: RecoveryMode | undefined;
-        quorumLossSeconds?: number | undefined;
-        volumeLossSeconds?: number | undefined;
-      }
-    | undefined;
-  /**
-   * The leader puts a backup into the bucket every `everyMinutes` (1 to 1440, default 15). The newest `keepLast` (2 to 10000, default 96)
-   * never expire, whatever their age; older ones do when they are `keepDays` old (1 to 3650, default 30). Every `drillEveryHours`
-   * (1 to 720, default 24) a member restores the newest one into a scratch etcd and compares it with the cluster.
-   */
-  backup?:
-    | {
-        everyMinutes?: number | undefined;
-        keepLast?: number | undefined;
-        keepDays?: number | undefined;
-        drillEveryHours?: number | undefined;
-      }
-    | undefined;
-  /**
-   * Alarms and a dashboard in CloudWatch, unless `enabled` is false (default true). Alarms speak to the topic of `topicArn`, or to a new
-   * encrypted one, to which `email` (one address, which has to confirm; none by default; not with `topicArn`) is subscribed. An alarm is
-   * raised when the newest backup is older than `backupAgeMinutes` (above `backup.everyMinutes`, at most 14400; default twice that and
-   * 15), no backup was proven for `drillAgeHours` (above `backup.drillEveryHours`, at most 2160; default twice that and 1), or a
-   * certificate ends in less than `certificateDaysLeft` days (1 to `certificateRenewalDays`; default 30, or half of it).
-   */
-  monitoring?:
-    | {
-        enabled?: boolean | undefined;
-        topicArn?: pulumi.Input<string> | undefined;
-        email?: string | undefined;
-        backupAgeMinutes?: number | undefined;
-        drillAgeHours?: number | undefined;
-        certificateDaysLeft?: number | undefined;
-      }
-    | undefined;
+  /** What happens when a quorum is lost, or a volume. Defaults to automatic recovery. */
+  recovery?: RecoveryArgs | undefined;
+  /** Backups and their drills. By default one every 15 minutes, proven once a day. */
+  backup?: BackupArgs | undefined;
+  /** Alarms and a dashboard in CloudWatch. On by default, with a topic of their own. */
+  monitoring?: MonitoringArgs | undefined;
   /**
    * ARN of an existing KMS key, in the cluster's region, for disks, secrets, bucket and topic. By default the cluster makes one of its own.
    * Its policy must admit the auto scaling service and CloudWatch: docs/security.md has the statements. It cannot change later, because
@@ -136,6 +103,52 @@ export interface EtcdClusterArgs {
   kmsKeyArn?: pulumi.Input<string> | undefined;
   /** Keep volumes, bucket and key when the stack is destroyed, and refuse to delete the balancer. Defaults to true. */
   deletionProtection?: boolean | undefined;
-  /** Tags of everything that can bear them. */
+  /** Tags of everything that can bear them, at most 45. Defaults to none beside the cluster's own. */
   tags?: Record<string, pulumi.Input<string>> | undefined;
+}
+
+/** Where the programs come from that machines install. */
+export interface ArtifactsArgs {
+  /** Node, with which the agent runs. Defaults to nodejs.org's release; its hash has to be given. */
+  node?: ArtifactSource | undefined;
+  /** etcd, etcdctl and etcdutl of `etcdVersion`. Defaults to the project's release on GitHub; its hash has to be given. */
+  etcd?: ArtifactSource | undefined;
+}
+
+/** What happens when a quorum is lost, or a volume. */
+export interface RecoveryArgs {
+  /** `automatic`: the members begin a new generation from the best surviving copy. `manual`: they wait for the operator. Defaults to automatic. */
+  mode?: RecoveryMode | undefined;
+  /** Seconds without a quorum after which members tell what they hold, 10 to 86400; few only cost a roll call for nothing. Defaults to 180. */
+  quorumLossSeconds?: number | undefined;
+  /** Seconds for which EC2 must not know a member's volume before the member makes itself another one, 30 to 86400. Defaults to 600. */
+  volumeLossSeconds?: number | undefined;
+}
+
+/** Backups, how long they are kept, and how they are proven. */
+export interface BackupArgs {
+  /** Minutes between two backups, which the leader puts into the bucket, 1 to 1440. Defaults to 15. */
+  everyMinutes?: number | undefined;
+  /** Number of newest backups that never expire, whatever their age, 2 to 10000. Defaults to 96. */
+  keepLast?: number | undefined;
+  /** Age in days at which older backups expire, 1 to 3650. Defaults to 30. */
+  keepDays?: number | undefined;
+  /** Hours between two drills, in which a member restores the newest backup and compares it with the cluster, 1 to 720. Defaults to 24. */
+  drillEveryHours?: number | undefined;
+}
+
+/** Alarms and a dashboard in CloudWatch. */
+export interface MonitoringArgs {
+  /** Whether there are any. Defaults to true. */
+  enabled?: boolean | undefined;
+  /** ARN of an existing topic that alarms speak to. Defaults to a new encrypted one. */
+  topicArn?: pulumi.Input<string> | undefined;
+  /** One address that is subscribed to the new topic, and has to confirm; not with `topicArn`. Defaults to none. */
+  email?: string | undefined;
+  /** Age of the newest backup in minutes that raises an alarm, above `backup.everyMinutes`, at most 14400. Defaults to twice that and 15. */
+  backupAgeMinutes?: number | undefined;
+  /** Hours without a proven backup that raise an alarm, above `backup.drillEveryHours`, at most 2160. Defaults to twice that and 1. */
+  drillAgeHours?: number | undefined;
+  /** Days before a certificate's end from which on there is an alarm, 1 to `certificateRenewalDays`. Defaults to 30, or to half of that. */
+  certificateDaysLeft?: number | undefined;
 }

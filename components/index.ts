@@ -1,6 +1,12 @@
 export type { EtcdConnection } from "./connection";
 export { EtcdCluster, type ClientCertificate } from "./etcdCluster";
-export type { EtcdClusterArgs } from "./etcdClusterArgs";
+export type {
+  ArtifactsArgs,
+  BackupArgs,
+  EtcdClusterArgs,
+  MonitoringArgs,
+  RecoveryArgs,
+} from "./etcdClusterArgs";
 export type { MemberSummary } from "./etcdNodeGroup";
 export type { ExistingNetworkArgs, ExistingSubnetsArgs } from "./network";
 export type { ArtifactSource } from "./plan/artifacts";

@@ -20,6 +20,7 @@ export type KeyAccess = (typeof KeyAccess)[keyof typeof KeyAccess];
 export interface KeyPermission {
   /** Beginning of the keys' names, for instance `/service/`; empty for all keys. */
   prefix: string;
+  /** `read`, `write` or `readwrite`. */
   access: KeyAccess;
 }
 

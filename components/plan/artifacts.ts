@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 
 /** A file that machines fetch from the bucket and check by its hash. Either a local file or an upstream release. */
 export interface ArtifactSource {
-  /** Absolute path of a local file; its hash is computed unless `sha256` is given. */
+  /** Absolute path of a local file; its hash is computed unless `sha256` is given. By default the release is downloaded. */
   path?: string | undefined;
   /** Address of the release; defaults to the project's own. */
   url?: string | undefined;

@@ -31,9 +31,12 @@ export class ExampleStack {
     await this.pulumi(["up", ...quiet, "--expect-no-changes"], 300);
   }
 
-  /** What a `pulumi up` says that must be refused. */
-  async refusedUp(): Promise<string> {
-    const outcome = await run("pulumi", ["up", ...quiet], { ...this.#place, timeoutSeconds: 300 });
+  /** What a `pulumi preview` says that must be refused. */
+  async refusedPreview(): Promise<string> {
+    const outcome = await run("pulumi", ["preview", "--non-interactive", "--color", "never"], {
+      ...this.#place,
+      timeoutSeconds: 120,
+    });
     assert.notEqual(outcome.code, 0, `not refused:\n${outcome.stdout}`);
     return outcome.stdout + outcome.stderr;
   }
