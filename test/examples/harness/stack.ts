@@ -73,6 +73,11 @@ export class ExampleStack {
     return outcome.stdout;
   }
 
+  /** A shell block of the example's README, in the project's folder; it must succeed. */
+  shell(block: string, timeoutSeconds = 120): Promise<Outcome> {
+    return must("bash", ["-euo", "pipefail", "-c", block], { ...this.#place, timeoutSeconds });
+  }
+
   get #place() {
     return { cwd: this.folder, env: this.environment };
   }
