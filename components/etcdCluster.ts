@@ -32,6 +32,9 @@ import { Transition } from "./transition";
 /** Debian's account at AWS, and its images for amd64. */
 const debian = { owner: "136693071363", name: "debian-13-amd64-*", architecture: "x86_64" };
 
+/** Who signs for a cluster's clients. Not a field: to other languages every field is an output, private ones too. */
+const signers = new WeakMap<EtcdCluster, TlsAuthority>();
+
 /** A client's own certificate, its key, and all that its library needs. */
 export interface ClientCertificate extends IssuedCertificate {
   /** Endpoints, authorities, certificate and key in one object; a secret. */
@@ -103,8 +106,6 @@ export class EtcdCluster extends pulumi.ComponentResource {
   readonly prometheusRules: string;
   /** Every member's health when it was last verified; it resolves only after all were. */
   readonly health: pulumi.Output<MemberHealth[]>;
-
-  private readonly authority: TlsAuthority;
 
   constructor(name: string, args: EtcdClusterArgs, opts?: pulumi.ComponentResourceOptions) {
     super("etcd-cluster:index:EtcdCluster", name, {}, opts);
@@ -265,7 +266,7 @@ export class EtcdCluster extends pulumi.ComponentResource {
       : undefined;
     const client = authority.issueClient("operator", { commonName: operatorName });
 
-    this.authority = authority;
+    signers.set(this, authority);
     this.clientEndpoints = pulumi
       .all(nodes.identities.map(({ address }) => address))
       .apply((addresses) => addresses.map((address) => `https://${address}:${ports.client}`));
@@ -314,7 +315,10 @@ export class EtcdCluster extends pulumi.ComponentResource {
         reason: `${JSON.stringify(consumer)}: ${problem.rule}; ${problem.remedy}`,
       });
     }
-    const issued = this.authority.issueClient(`consumer-${consumer}`, { commonName: consumer });
+    const issued = signers.get(this)?.issueClient(`consumer-${consumer}`, { commonName: consumer });
+    if (issued === undefined) {
+      throw new Error("a cluster that was not built has nobody to sign");
+    }
     const { certificatePem, privateKeyPem } = issued;
     return { certificatePem, privateKeyPem, connection: connectionOf(this, issued) };
   }

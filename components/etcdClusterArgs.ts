@@ -32,7 +32,7 @@ export interface EtcdClusterArgs {
    * How private machines reach the AWS API: `nat`, `natPerZone`, or `vpcEndpoints` (no way out). Defaults to `nat`, one gateway for all
    * zones. In an existing network this is the owner's affair.
    */
-  egress?: Egress | undefined;
+  egress?: Egress;
   /** Build in this VPC and these subnets instead of making them. By default a VPC is made. */
   existingNetwork?: ExistingNetworkArgs | undefined;
   /** Addresses of members by name (`m1`), inside their zones' private subnets. By default AWS picks one, which is then fixed. */
@@ -118,7 +118,7 @@ export interface ArtifactsArgs {
 /** What happens when a quorum is lost, or a volume. */
 export interface RecoveryArgs {
   /** `automatic`: the members begin a new generation from the best surviving copy. `manual`: they wait for the operator. Defaults to automatic. */
-  mode?: RecoveryMode | undefined;
+  mode?: RecoveryMode;
   /** Seconds without a quorum after which members tell what they hold, 10 to 86400; few only cost a roll call for nothing. Defaults to 180. */
   quorumLossSeconds?: number | undefined;
   /** Seconds for which EC2 must not know a member's volume before the member makes itself another one, 30 to 86400. Defaults to 600. */

@@ -10,6 +10,6 @@ export type {
 export type { MemberSummary } from "./etcdNodeGroup";
 export type { ExistingNetworkArgs, ExistingSubnetsArgs } from "./network";
 export type { ArtifactSource } from "./plan/artifacts";
-export type { MemberHealth } from "./plan/health";
+export { MemberRole, type MemberHealth } from "./plan/health";
 export { Egress, RecoveryMode } from "./plan/options";
 export type { IssuedCertificate } from "./tlsAuthority";

@@ -81,7 +81,7 @@ export const forms = {
       .optional(),
   }),
   recovery: z.strictObject({
-    mode: z.enum(RecoveryMode).optional(),
+    mode: z.enum(RecoveryMode).exactOptional(),
     quorumLossSeconds: number.optional(),
     volumeLossSeconds: number.optional(),
   }),

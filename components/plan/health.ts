@@ -1,27 +1,46 @@
 import { z } from "zod";
 
-/** What `verify` prints: one line about one member, proven from its own endpoint. */
-const verifySchema = z.object({
-  /** Member's name. */
-  name: z.string(),
+/** Whether a member leads. */
+export const MemberRole = {
+  leader: "leader",
+  follower: "follower",
+} as const;
+/** Whether a member leads. */
+export type MemberRole = (typeof MemberRole)[keyof typeof MemberRole];
+
+/** The health of one member when it was last verified, proven from its own endpoint. */
+export interface MemberHealth {
+  /** Name of the member. */
+  name: string;
   /** etcd's id of the member, hexadecimal. */
-  id: z.string(),
+  id: string;
   /** etcd's id of the cluster, hexadecimal; the same for all members. */
-  clusterId: z.string(),
+  clusterId: string;
   /** `leader` or `follower`. */
-  role: z.enum(["leader", "follower"]),
+  role: MemberRole;
   /** Version of etcd that answered. */
+  version: string;
+  /** Revision of the key-value store. */
+  revision: number;
+  /** Size of the database file in bytes. */
+  dbSizeBytes: number;
+  /** When it was verified, RFC 3339. */
+  checkedAt: string;
+}
+
+const count = z.union([z.number(), z.string().regex(/^\d+$/).transform(Number)]);
+
+/** What `verify` prints: one line about one member. */
+const verifySchema: z.ZodType<MemberHealth> = z.object({
+  name: z.string(),
+  id: z.string(),
+  clusterId: z.string(),
+  role: z.enum(MemberRole),
   version: z.string(),
-  /** Key-value store's revision. */
-  revision: z.union([z.number(), z.string().regex(/^\d+$/).transform(Number)]),
-  /** Size of the database file, bytes. */
-  dbSizeBytes: z.union([z.number(), z.string().regex(/^\d+$/).transform(Number)]),
-  /** When, RFC 3339. */
+  revision: count,
+  dbSizeBytes: count,
   checkedAt: z.string(),
 });
-
-/** The health of one member when it was last verified. */
-export type MemberHealth = z.infer<typeof verifySchema>;
 
 /** Reads `verify`'s output. Anything else than one good line about the right member is an error that shows the output. */
 export function parseHealth(member: string, stdout: string): MemberHealth {

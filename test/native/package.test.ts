@@ -83,7 +83,7 @@ describe("the packed component", () => {
   });
 
   test("it is imported by CommonJS and by ES modules, and importing it does nothing", () => {
-    const names = ["Egress", "EtcdCluster", "RecoveryMode"];
+    const names = ["Egress", "EtcdCluster", "MemberRole", "RecoveryMode"];
     const look = `
       const required = require("etcd-cluster");
       import("etcd-cluster").then((imported) => {
