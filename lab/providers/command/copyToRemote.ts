@@ -39,14 +39,14 @@ async function copy({ connection, source, remotePath }: Inputs, context: Context
   if (path === undefined) {
     throw new Error("source: the lab copies files (FileAsset), not texts or what is elsewhere");
   }
-  const { client, close } = await dial(connection, {
+  const dialled = await dial(connection, {
     signal: context.signal,
     report: (line) => {
       context.progress(line);
     },
   });
   try {
-    const sftp = await open(client);
+    const sftp = await open(dialled.client);
     await makeFolders(sftp, dirname(remotePath));
     await new Promise<void>((resolve, reject) => {
       sftp.fastPut(path, remotePath, (error?: Error | null) => {
@@ -55,7 +55,7 @@ async function copy({ connection, source, remotePath }: Inputs, context: Context
       });
     });
   } finally {
-    close();
+    dialled.close();
   }
 }
 
