@@ -8,6 +8,17 @@ import { databaseSql, patroniConfig, ports } from "./plan";
 import { machineFile, PostgresMachine } from "./postgresMachine";
 import { PatroniSecrets } from "./secrets";
 
+/** For clients: any primary, proven by its certificate; and a dead one is noticed, also by who only waits for its answer. */
+const clientSettings = {
+  target_session_attrs: "read-write",
+  sslmode: "verify-full",
+  connect_timeout: "3",
+  keepalives_idle: "3",
+  keepalives_interval: "2",
+  keepalives_count: "3",
+  tcp_user_timeout: "10000",
+};
+
 /** What a PatroniCluster may be asked for. */
 export interface PatroniClusterArgs {
   /** The store, with `grpcGateway` on: Patroni speaks JSON to it. The machines stand in its VPC, one in each of its first three zones. */
@@ -156,7 +167,7 @@ export class PatroniCluster extends pulumi.ComponentResource {
     this.caCertificate = secrets.caCertificate;
     this.connectionString = this.hosts.apply((hosts) => {
       const places = hosts.map((host) => `${host}:${ports.postgres}`).join(",");
-      return `postgresql://${this.user}@${places}/${this.database}?target_session_attrs=read-write&sslmode=verify-full&connect_timeout=3`;
+      return `postgresql://${this.user}@${places}/${this.database}?${new URLSearchParams(clientSettings).toString()}`;
     });
     this.members = afterwards(
       pulumi.all(

@@ -107,6 +107,37 @@ async function everyRowIsThere(
   return writer.written.length;
 }
 
+/** What a machine may tell by accident: its journal, cloud-init's logs, its user data, and the arguments of all that runs. */
+const told =
+  "journalctl --no-pager -o cat; cat /var/log/cloud-init*.log /var/lib/cloud/instance/user-data.txt; " +
+  "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '";
+
+/** Passwords and keys are in the files that they are for, and nowhere else. */
+async function secretsAreSilent(outputs: Outputs): Promise<void> {
+  const user = z.object({ password: z.string().min(40) });
+  const form = z.object({ postgresql: z.object({ authentication: z.record(z.string(), user) }) });
+  for (const { name, address } of outputs.machines) {
+    const config = form.parse(JSON.parse(await ask(address, ["cat", "/etc/patroni/config.yml"])));
+    const keys = await Promise.all(
+      ["server", "etcd"].map((key) => ask(address, ["cat", `/etc/patroni/tls/${key}.key`])),
+    );
+    const secrets = [
+      outputs.password,
+      ...Object.values(config.postgresql.authentication).map(({ password }) => password),
+      ...keys.map((pem) => pem.split("\n")[1] ?? ""),
+    ];
+    const text = await ask(address, ["bash", "-c", told]);
+    for (const place of ["Patroni takes over", "#cloud-config", "/usr/bin/patroni"]) {
+      assert.ok(text.includes(place), `${name}: ${place} is not where secrets are looked for`);
+    }
+    assert.deepEqual(
+      secrets.map((secret) => secret.length >= 40 && !text.includes(secret)),
+      secrets.map(() => true),
+      `${name} told a secret`,
+    );
+  }
+}
+
 const now = (): number => Date.now() / 1000;
 
 /** The primary's machine dies. */
@@ -208,6 +239,7 @@ example("patroni", async (stack, context) => {
     primary.address,
     "CREATE TABLE written (number integer PRIMARY KEY); ALTER TABLE written OWNER TO app",
   );
+  await secretsAreSilent(outputs);
   await storeLosesItsLeader(outputs, context);
   await primaryDies(outputs, context);
 });
