@@ -8,7 +8,7 @@ import * as s3 from "@aws-sdk/client-s3";
 import * as sns from "@aws-sdk/client-sns";
 import * as ssm from "@aws-sdk/client-ssm";
 import type { World } from "../../../lab/world.ts";
-import { control } from "../../lab/support.ts";
+import { control, waitFor } from "../../lab/support.ts";
 
 const names = (all: readonly (string | undefined)[] | undefined): string[] =>
   (all ?? []).map((name) => name ?? "").sort();
@@ -30,7 +30,11 @@ async function keys(): Promise<string[]> {
 
 /** Everything that costs money or stands in the way of the next one, by kind. What was there before an example is there after it. */
 export async function account(): Promise<Record<string, string[]>> {
-  const { world } = (await control("GET", "world")) as { world: World };
+  // A lab that has just started has not looked around yet.
+  const { value: world } = await waitFor("the lab's first look at the world", 60, async () => {
+    const seen = (await control("GET", "world")) as { world?: World };
+    return seen.world;
+  });
   const iamClient = new iam.IAMClient();
   const compute = new ec2.EC2Client();
   const balancers = new elb.ElasticLoadBalancingV2Client();
