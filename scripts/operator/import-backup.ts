@@ -209,6 +209,9 @@ async function importBackup(): Promise<number> {
     return 0;
   }
   await copyBackup(client, from, backupBucket, wanted);
+  process.stderr.write(
+    `go on with restore.ts --copy, or delete the copy: as long as it is there and ${cluster} is of generation 1, a roll call may choose it\n`,
+  );
   // The last line is for scripts.
   process.stdout.write(`${wanted.target}\n`);
   return 0;
