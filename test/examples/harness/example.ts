@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { after, test, type TestContext } from "node:test";
 import { labMachines } from "../../../lab/cli/fault/members.ts";
 import { inventory } from "../../../lab/machines/inventory.ts";
-import { inside, labEnvironment, make } from "../../lab/support.ts";
+import { inside, labEnvironment, make, waitFor } from "../../lab/support.ts";
 import { account } from "./account.ts";
 import { copyOut, exampleFolder } from "./project.ts";
 import { ExampleStack } from "./stack.ts";
@@ -68,7 +68,11 @@ export function example(name: string, body: Body, options: ExampleOptions = {}):
       await timed("the test", () => body(stack, context));
       await timed("up without a change", () => stack.upWithoutChange());
       await timed("destroy", () => stack.destroy());
-      assert.deepEqual(await account(), before, "what was left by destroy");
+      // The lab's world follows the records of the API within moments.
+      await waitFor("nothing that destroy left", 30, async () => {
+        assert.deepEqual(await account(), before);
+        return true;
+      });
       await stack.pulumi(["stack", "rm", "--yes", "dev"]);
     } catch (error) {
       context.diagnostic(await journals().catch(String));
