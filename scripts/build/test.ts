@@ -63,7 +63,8 @@ async function quickSteps(): Promise<Step[]> {
       command: ["jest", "--ci", "--maxWorkers=2", "--json", `--outputFile=${report}`],
       count: jestCount,
     },
-    nodeTest("native tests", testFiles("test/native"), ["--test-concurrency=2"]),
+    // Most of their time they wait for etcds, deadlines and connections.
+    nodeTest("native tests", testFiles("test/native"), ["--test-concurrency=4"]),
   ];
 }
 
