@@ -633,14 +633,7 @@ const bad: Bad[] = [
     /50 tags/,
     /45/,
   ],
-  [
-    "a misspelt setting",
-    { sise: 3 },
-    "sise",
-    3,
-    /no such setting/,
-    /there are clusterName, size/,
-  ],
+  ["a misspelt setting", { sise: 3 }, "sise", 3, /no such setting/, /there are clusterName, size/],
   [
     "a flag as text",
     { deletionProtection: "yes" },
