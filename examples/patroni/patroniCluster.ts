@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { EtcdCluster } from "etcd-cluster";
 
 import { PatroniFirewall } from "./firewall";
-import { databaseSql, patroniConfig, ports } from "./plan";
+import { databaseProblems, databaseSql, patroniConfig, ports } from "./plan";
 import { machineFile, PostgresMachine } from "./postgresMachine";
 import { PatroniSecrets } from "./secrets";
 
@@ -29,7 +29,7 @@ export interface PatroniClusterArgs {
   clientSecurityGroups?: Record<string, pulumi.Input<string>>;
   /** Name of the applications' database, and of the user who owns it: a small letter, then those, digits and `_`. Defaults to `app`. */
   database?: string;
-  /** Instance type, amd64. Defaults to `m7i.large`. */
+  /** Instance type, amd64. Defaults to `m7i.large`. Machines that are there keep theirs: README.md says how to change it one by one. */
   instanceType?: string;
   /** Size of each machine's data volume in GiB. Defaults to 20. */
   volumeSizeGiB?: number;
@@ -267,11 +267,7 @@ function checkNames(name: string, args: PatroniClusterArgs): void {
       : [
           `the name ${JSON.stringify(name)}: a small letter, then at most 23 of those, digits and -`,
         ]),
-    ...(/^[a-z][a-z0-9_]{0,30}$/.test(args.database ?? "app") && args.database !== "postgres"
-      ? []
-      : [
-          `database ${JSON.stringify(args.database)}: a small letter, then at most 30 of those, digits and _; not "postgres"`,
-        ]),
+    ...databaseProblems(args.database ?? "app"),
     ...(Object.keys(args.cluster.privateSubnetIds).length >= 3
       ? []
       : ["cluster: it has fewer than three zones; two standbys need two zones of their own"]),

@@ -155,6 +155,21 @@ function accessRules({ addresses, database, user }: PatroniSettings): string[] {
   ];
 }
 
+/** Names of PostgreSQL, and of the users that Patroni makes; a database that cannot be made shows only when the machines are there. */
+const taken: readonly string[] = [
+  ...["postgres", "replicator", "rewind", "template0", "template1"],
+  ...["public", "none", "replication", "all"],
+];
+
+/** What is wrong with the name of the applications' database, which is its owner's as well. */
+export function databaseProblems(name: string): string[] {
+  return /^(?!pg_)[a-z][a-z0-9_]{0,30}$/.test(name) && !taken.includes(name)
+    ? []
+    : [
+        `database ${JSON.stringify(name)}: a small letter, then at most 30 of those, digits and _; not pg_…, ${taken.join(", ")}`,
+      ];
+}
+
 /** Makes the applications' database and its owner. */
 export function databaseSql(database: string, user: string, password: string): string {
   return [

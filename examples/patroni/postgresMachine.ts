@@ -139,8 +139,8 @@ export class PostgresMachine extends pulumi.ComponentResource {
         parent: this,
         // The interface can carry one machine at a time.
         deleteBeforeReplace: true,
-        // Neither a newer image nor another script replaces three databases in passing; README.md says how to do it one by one.
-        ignoreChanges: ["ami", "userDataBase64"],
+        // Neither a newer image nor another type or script stops three databases in passing; README.md says how to do it one by one.
+        ignoreChanges: ["ami", "instanceType", "userDataBase64"],
         dependsOn: [...args.bootNeeds, ...parameters, role.policy],
       },
     );

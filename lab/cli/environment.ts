@@ -57,9 +57,10 @@ function installProviders(home: string, engine: string): void {
 
 /**
  * A `pulumi` that first brings the merged config up to date, then becomes the real one. `pulumi config` is
- * left alone: it is meant for the tracked file.
+ * left alone: it is meant for the tracked file. Programs in this checkout get the component's sources; elsewhere the
+ * condition would lead to files that the packed component does not have.
  */
-function installWrapper(bin: string, engine: string): void {
+export function installWrapper(bin: string, engine: string): void {
   mkdirSync(bin, { recursive: true });
   const merge = join(repository, "lab", "cli", "stackConfig.ts");
   writeExecutable(
@@ -70,6 +71,9 @@ if [ "\${1:-}" != config ]; then
   PULUMI_OPTION_CONFIG_FILE=$(${quoted(join(engine, "node"))} --disable-warning=ExperimentalWarning ${quoted(merge)} "$@") || exit
   if [ -n "$PULUMI_OPTION_CONFIG_FILE" ]; then export PULUMI_OPTION_CONFIG_FILE; else unset PULUMI_OPTION_CONFIG_FILE; fi
 fi
+case "$(pwd -P)/" in
+${quoted(repository)}/*) export NODE_OPTIONS="--conditions=etcd-cluster-source\${NODE_OPTIONS:+ $NODE_OPTIONS}" ;;
+esac
 exec ${quoted(join(engine, "pulumi"))} "$@"
 `,
   );
@@ -105,8 +109,6 @@ export function environmentOf(stack: string, engine: string): Record<string, str
   return {
     PATH: [labBin, engine, ...hostPath()].join(":"),
     ETCD_LAB_STATE: labState,
-    // examples/ in this checkout get the component's sources; what is installed elsewhere has only the compiled ones.
-    NODE_OPTIONS: "--conditions=etcd-cluster-source",
     ...secondLab(),
     PULUMI_STACK: stack,
     PULUMI_HOME: join(labState, "pulumi-home"),

@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -23,7 +24,7 @@ process.env["XDG_CACHE_HOME"] = join(scratch, "cache");
 process.env["ETCD_LAB_STATE"] = join(scratch, "state");
 const { cacheEntry, contentKey } = await import("../../lab/toolchain/cacheEntry.ts");
 const { hostPath } = await import("../../lab/toolchain/hostPath.ts");
-const { exportsOf } = await import("../../lab/cli/environment.ts");
+const { exportsOf, installWrapper } = await import("../../lab/cli/environment.ts");
 const { refreshMergedConfig, saltFile, stateFile } = await import("../../lab/cli/stackConfig.ts");
 
 const repository = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
@@ -104,6 +105,26 @@ test("exports survive the shell, whatever is in them", () => {
     `${exportsOf(environment)}\nprintf '%s|' "$A" "$B" "$C"`,
   ]);
   assert.equal(output.toString(), `${Object.values(environment).join("|")}|`);
+});
+
+test("programs in the checkout get the component's sources, those elsewhere what is installed there", () => {
+  const [bin, engine, elsewhere] = ["bin", "engine", "elsewhere"].map((name) =>
+    join(scratch, "wrapper", name),
+  ) as [string, string, string];
+  for (const folder of [engine, elsewhere]) mkdirSync(folder, { recursive: true });
+  writeFileSync(join(engine, "pulumi"), '#!/bin/sh\necho "$NODE_OPTIONS|$*"\n', { mode: 0o755 });
+  symlinkSync(process.execPath, join(engine, "node"));
+  installWrapper(bin, engine);
+  const seen = (cwd: string, options: string): string =>
+    execFileSync(join(bin, "pulumi"), ["preview", "--diff"], {
+      cwd,
+      encoding: "utf8",
+      env: { ETCD_LAB_STATE: join(scratch, "state"), NODE_OPTIONS: options },
+    }).trim();
+  const condition = "--conditions=etcd-cluster-source";
+  assert.equal(seen(join(repository, "examples/minimal"), ""), `${condition}|preview --diff`);
+  assert.equal(seen(repository, "--no-warnings"), `${condition} --no-warnings|preview --diff`);
+  assert.equal(seen(elsewhere, "--no-warnings"), "--no-warnings|preview --diff");
 });
 
 describe("the config that pulumi sees", () => {

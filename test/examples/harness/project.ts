@@ -6,6 +6,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  rmSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -63,6 +64,11 @@ export async function pack(folder: string): Promise<string> {
 export async function outside(): Promise<string> {
   const shared = process.env["EXAMPLES_FOLDER"];
   const folder = shared ?? mkdtempSync(join(tmpdir(), "etcd-examples-"));
+  if (shared === undefined) {
+    process.once("exit", () => {
+      rmSync(folder, { recursive: true, force: true });
+    });
+  }
   mkdirSync(folder, { recursive: true });
   const installed = join(folder, "installed");
   if (existsSync(installed)) return folder;

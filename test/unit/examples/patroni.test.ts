@@ -1,4 +1,5 @@
 import {
+  databaseProblems,
   databaseSql,
   machineFiles,
   machinePolicy,
@@ -104,6 +105,14 @@ describe("AWS's limits", () => {
       },
     ]);
   });
+});
+
+test("a database is not called what PostgreSQL or Patroni call something of theirs", () => {
+  for (const good of ["app", "shop_2", "d".repeat(31)]) expect(databaseProblems(good)).toEqual([]);
+  const bad = ["postgres", "replicator", "rewind", "template1", "public", "pg_shop", "Shop", "1"];
+  for (const name of [...bad, "all", "replication", "", "d".repeat(32), 'a"; DROP']) {
+    expect(databaseProblems(name)).toEqual([expect.stringContaining(JSON.stringify(name))]);
+  }
 });
 
 test("a password does not reach PostgreSQL's log, even if its statement fails", () => {
