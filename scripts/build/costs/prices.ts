@@ -31,6 +31,11 @@ export const instances: Readonly<Record<string, Price>> = {
     per: "hour",
     from: "two public price tables; a quarter of t3.large's 0.096 in a third",
   },
+  "t3.medium": {
+    usd: 0.048,
+    per: "hour",
+    from: "half of t3.large's 0.096 in a public price table",
+  },
   "m7i.large": {
     usd: 0.12075,
     per: "hour",
