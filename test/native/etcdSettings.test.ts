@@ -57,7 +57,7 @@ async function said(version: EtcdVersion, settings: Record<string, string>): Pro
 
 const rendered = (version: string): Record<string, string> =>
   library().etcdEnvironment({
-    ...{ version, member: "m1", address: "127.0.0.1", backendQuotaGiB: 2 },
+    ...{ version, member: "m1", address: "127.0.0.1", backendQuotaGiB: 2, grpcGateway: false },
   });
 
 const missing = /creating peer listener failed.*no such file or directory/;
