@@ -121,7 +121,6 @@ export class WebMachine extends pulumi.ComponentResource {
             }),
           ).toString("base64"),
         ),
-        userDataReplaceOnChange: true,
         metadataOptions: {
           httpEndpoint: "enabled",
           httpTokens: "required",
@@ -139,8 +138,8 @@ export class WebMachine extends pulumi.ComponentResource {
         parent: this,
         // The interface can carry one machine at a time.
         deleteBeforeReplace: true,
-        // A newer image in the catalogue must not replace machines in passing.
-        ignoreChanges: ["ami"],
+        // Neither a newer image nor another type or script stops all machines at once; README.md says how to do it one by one.
+        ignoreChanges: ["ami", "instanceType", "userDataBase64"],
         dependsOn: [policy, parameter],
       },
     );

@@ -95,6 +95,13 @@ describe("a deployment", () => {
     }
   });
 
+  test("nothing that an ordinary run changes stops machines, of which there would be two at once", () => {
+    for (const zone of zones) {
+      const { ignoreChanges } = tier.find("aws:ec2/instance:Instance", `web-${zone}`);
+      expect(ignoreChanges).toEqual(["ami", "instanceType", "userDataBase64"]);
+    }
+  });
+
   test("another machine is deployed to; its address stays", () => {
     for (const zone of zones) {
       expect(command(zone).inputs["triggers"]).toEqual([`web-${zone}-id`]);
