@@ -74,7 +74,6 @@ const web = new WebTier("web", {
   certificates: pulumi
     .all([cluster.caCertificate, certificate.certificatePem, certificate.privateKeyPem])
     .apply(([ca, pem, key]) => ({ ca, certificate: pem, key })),
-  needs: [],
   tags: {},
 });
 

@@ -37,8 +37,6 @@ export interface WebTierArgs {
   settings: (zone: string) => pulumi.Input<Order["settings"]>;
   /** By what the app and etcd know each other, PEM. */
   certificates: pulumi.Input<Order["certificates"]>;
-  /** What the app needs before it can be deployed. */
-  needs: pulumi.Resource[];
   tags: Record<string, pulumi.Input<string>>;
 }
 
@@ -119,7 +117,7 @@ export class WebTier extends pulumi.ComponentResource {
           addPreviousOutputInEnv: false,
           triggers: [machine.instanceId],
         },
-        { parent: this, dependsOn: [release, ...args.needs, ...before] },
+        { parent: this, dependsOn: [release, ...before] },
       );
       before = [deployed];
       machines[zone] = pulumi.all([machine.address, deployed.stdout]).apply(([address]) => address);

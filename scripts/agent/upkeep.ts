@@ -41,8 +41,8 @@ export interface Upkeep {
 const lookSeconds = 60;
 
 /**
- * What etcd-upkeep.service runs when something is due: metrics, a backup, users and roles, the disk's budget, a restore drill. Each part can fail without
- * touching the others, and none ever stops or starts etcd.
+ * What etcd-upkeep.service runs when something is due: metrics, a backup, users and roles, the disk's budget, a restore drill. Each part
+ * can fail without touching the others, and none ever stops or starts etcd.
  */
 export async function upkeep(): Promise<Upkeep> {
   const machine = await thisMachine();

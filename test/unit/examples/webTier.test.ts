@@ -39,7 +39,6 @@ beforeAll(async () => {
           },
         }),
         certificates: pulumi.secret({ ca: "CA", certificate: "CERTIFICATE", key: "KEY" }),
-        needs: [],
       }),
     {
       ...outputs,
