@@ -2,10 +2,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 const folder = join(__dirname, "../../../examples");
-const files = readdirSync(folder).flatMap((name) =>
-  readdirSync(join(folder, name))
-    .filter((file) => /^Pulumi\..+\.yaml$/.test(file))
-    .map((file) => join(name, file)),
+const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((path) =>
+  /^[^/]+\/Pulumi\..+\.yaml$/.test(path),
 );
 
 test("there are such files", () => {
