@@ -58,6 +58,6 @@ export const addresses = {
   awsApi: "198.51.100.10",
   s3: "198.51.100.11",
   debian: "198.51.100.12",
-  // Not a documentation range: sandboxes give those to their package mirrors, which the host must still reach.
+  // Not a documentation range: hosts may reach something of their own there, which this would cut off.
   elasticIpRange: "198.19.0.0/24",
 } as const;

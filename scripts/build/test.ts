@@ -82,7 +82,7 @@ function exampleSteps(): Step[] {
   return names.map((name, index) => ({
     ...nodeTest(`example ${name}`, [files.get(name) ?? ""]),
     env: {
-      EXAMPLES_FOLDER: process.env["EXAMPLES_FOLDER"] ?? join(scratch, "examples"),
+      EXAMPLES_FOLDER: join(scratch, "examples"),
       EXAMPLE_KEEP: index < names.length - 1 ? "1" : "",
     },
   }));
