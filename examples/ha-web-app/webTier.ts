@@ -5,6 +5,7 @@ import * as aws from "@pulumi/aws";
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 
+import { newestImage } from "../patroni/patroniCluster";
 import { deploy, uploadPath } from "./commands";
 import type { Order } from "./order";
 import { timing } from "./timing";
@@ -65,18 +66,7 @@ export class WebTier extends pulumi.ComponentResource {
     const machineGroup = this.group(`${name}-machines`, args);
     const rules = this.rules(name, args, balancerGroup, machineGroup);
     const { balancer, targetGroup } = this.balancer(name, args, balancerGroup);
-    const imageId = aws.ec2.getAmiOutput(
-      {
-        mostRecent: true,
-        // Debian's account.
-        owners: ["136693071363"],
-        filters: [
-          { name: "name", values: ["debian-13-amd64-*"] },
-          { name: "architecture", values: ["x86_64"] },
-        ],
-      },
-      inside,
-    ).id;
+    const imageId = newestImage(inside);
     const sha256 = createHash("sha256").update(readFileSync(args.releaseFile)).digest("hex");
     const machines: Record<string, pulumi.Output<string>> = {};
     let before: pulumi.Resource[] = [];

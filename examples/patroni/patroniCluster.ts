@@ -284,11 +284,12 @@ function zonesOf(cluster: EtcdCluster): [string, pulumi.Output<string>][] {
   return Object.entries(cluster.privateSubnetIds).slice(0, 3);
 }
 
-/** Debian's newest image; machines that exist keep theirs. */
-function newestImage(inside: pulumi.InvokeOptions): pulumi.Output<string> {
+/** Debian's newest image for amd64; machines that exist keep theirs. */
+export function newestImage(inside: pulumi.InvokeOptions): pulumi.Output<string> {
   return aws.ec2.getAmiOutput(
     {
       mostRecent: true,
+      // Debian's account.
       owners: ["136693071363"],
       filters: [
         { name: "name", values: ["debian-13-amd64-*"] },
