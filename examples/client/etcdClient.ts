@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import {
   castGrpcError,
+  EtcdLeaseInvalidError,
   GRPCUnavailableError,
   Range,
   type Etcd3,
@@ -134,6 +135,8 @@ export class EtcdClient {
       const revision = value === undefined ? "0" : written;
       return { done: true, now: { key: seen.key, value, revision } };
     } catch (error) {
+      // Somebody has revoked it, or a restore knows nothing of it: the next write takes another.
+      if (error instanceof EtcdLeaseInvalidError) this.#receiptLease = undefined;
       const isUnknown = attempts > 1 || isRecoverable(error);
       throw isUnknown ? new OutcomeUnknown(`replace ${seen.key}`, error) : error;
     }

@@ -1,4 +1,4 @@
-import { createReadStream, statSync } from "node:fs";
+import { open } from "node:fs/promises";
 import type { Answer, RawRequest } from "../front/call.ts";
 import { archivePath, type ArchiveStore } from "./store.ts";
 
@@ -15,9 +15,14 @@ export async function serveArchive(store: ArchiveStore, request: RawRequest): Pr
     return plain(502, `this host cannot fetch it: ${String(error)}`);
   }
   if (file === undefined) return plain(404, "Debian's archive has no such file");
-  const headers = { "content-length": String(statSync(file).size) };
-  if (request.method === "HEAD") return { status: 200, headers, body: Buffer.alloc(0) };
-  return { status: 200, headers, body: Buffer.alloc(0), stream: createReadStream(file) };
+  // Opened once: a newer file may take the name at any moment, and its size would not be this one's.
+  const handle = await open(file);
+  const headers = { "content-length": String((await handle.stat()).size) };
+  if (request.method === "HEAD") {
+    await handle.close();
+    return { status: 200, headers, body: Buffer.alloc(0) };
+  }
+  return { status: 200, headers, body: Buffer.alloc(0), stream: handle.createReadStream() };
 }
 
 function plain(status: number, text: string): Answer {

@@ -1,12 +1,18 @@
 import assert from "node:assert/strict";
 import { CloudWatchClient, DescribeAlarmsCommand } from "@aws-sdk/client-cloudwatch";
-import { DescribeVpcsCommand, EC2Client } from "@aws-sdk/client-ec2";
+import { DescribeVolumesCommand, DescribeVpcsCommand, EC2Client } from "@aws-sdk/client-ec2";
+import { DescribeKeyCommand, KMSClient, ListKeysCommand } from "@aws-sdk/client-kms";
 import { example } from "./harness/example.ts";
 
-/** The cluster stands in the network that it was given, made none of its own, and speaks to the topic that it was given. */
+/** The cluster stands in the network that it was given, uses the key and the topic that it was given, and made none of its own. */
 example("existing-vpc", async (stack) => {
   const outputs = await stack.outputs();
-  const members = outputs["members"] as { name: string; zone: string; address: string }[];
+  const members = outputs["members"] as {
+    name: string;
+    zone: string;
+    address: string;
+    volumeId: string;
+  }[];
   assert.deepEqual(
     members.map(({ name, zone, address }) => [name, zone, address.replace(/\.\d+$/, "")]),
     [
@@ -21,6 +27,24 @@ example("existing-vpc", async (stack) => {
     ours.map(({ VpcId }) => VpcId),
     [outputs["vpcId"]],
   );
+
+  const { Volumes } = await new EC2Client().send(new DescribeVolumesCommand());
+  const encrypted = (Volumes ?? []).filter(({ KmsKeyId }) => KmsKeyId === outputs["keyArn"]);
+  const ids = members.map(({ volumeId }) => volumeId);
+  assert.deepEqual(
+    ids.filter((id) => !encrypted.some(({ VolumeId }) => VolumeId === id)),
+    [],
+  );
+  const { Keys } = await new KMSClient().send(new ListKeysCommand());
+  const keys = await Promise.all(
+    (Keys ?? []).map(({ KeyId }) => new KMSClient().send(new DescribeKeyCommand({ KeyId }))),
+  );
+  const usable = keys.flatMap(({ KeyMetadata }) =>
+    KeyMetadata?.KeyManager === "CUSTOMER" && KeyMetadata.KeyState === "Enabled"
+      ? [KeyMetadata.Arn]
+      : [],
+  );
+  assert.deepEqual(usable, [outputs["keyArn"]]);
 
   assert.equal(outputs["alarmTopicArn"], outputs["onCallArn"]);
   const { MetricAlarms } = await new CloudWatchClient().send(new DescribeAlarmsCommand());

@@ -4,6 +4,7 @@ import type { TestContext } from "node:test";
 import { DescribeInstancesCommand, EC2Client, StartInstancesCommand } from "@aws-sdk/client-ec2";
 import { parse } from "yaml";
 import { z } from "zod";
+import { drop } from "../../lab/cli/fault/actions.ts";
 import { labMachines } from "../../lab/cli/fault/members.ts";
 import { control, inside, waitFor } from "../lab/support.ts";
 import { example } from "./harness/example.ts";
@@ -78,12 +79,15 @@ function machineNamed(outputs: Outputs, name: string): Outputs["machines"][numbe
   return found;
 }
 
+/** A writer, and the promise that ends when all that it says was heard. */
+interface Writing {
+  readonly writer: Writer;
+  readonly heard: Promise<void>;
+}
+
 /** A writer on a machine, once it writes. */
-async function writing(
-  outputs: Outputs,
-  address: string,
-): Promise<{ writer: Writer; heard: Promise<void> }> {
-  const way: Way = { ...outputs, caFile: "/etc/patroni/tls/ca.crt" };
+async function writing(outputs: Outputs, address: string, first = 0): Promise<Writing> {
+  const way: Way = { ...outputs, caFile: "/etc/patroni/tls/ca.crt", first };
   const writer = new Writer(await pidAt(address), way);
   const heard = writer.listen();
   await waitFor("the writer's first rows", 30, () => {
@@ -93,13 +97,8 @@ async function writing(
   return { writer, heard };
 }
 
-/** Ends it, and looks for every acknowledged row on a machine. */
-async function everyRowIsThere(
-  writer: Writer,
-  heard: Promise<void>,
-  address: string,
-): Promise<number> {
-  await writer.stop();
+/** Looks for every acknowledged row on a machine, when the writer has ended. */
+async function everyRowIsThere({ writer, heard }: Writing, address: string): Promise<number> {
   await heard;
   const there = new Set((await sql(address, "SELECT number FROM written")).map(Number));
   const lost = writer.written.map(({ number }) => number).filter((number) => !there.has(number));
@@ -140,7 +139,10 @@ async function secretsAreSilent(outputs: Outputs): Promise<void> {
 
 const now = (): number => Date.now() / 1000;
 
-/** The primary's machine dies. */
+/**
+ * The primary's machine dies, after some seconds in which its standbys did not hear from it while a client on the machine itself went
+ * on writing: whatever it acknowledged then would be gone.
+ */
 async function primaryDies(outputs: Outputs, context: TestContext): Promise<void> {
   const before = await whole(outputs, outputs.machines[0]?.address ?? "");
   const old = machineNamed(outputs, leaderOf(before)?.Member ?? "");
@@ -149,9 +151,20 @@ async function primaryDies(outputs: Outputs, context: TestContext): Promise<void
   const config = await ask(witness.address, [...patronictl, "show-config"]);
   const { ttl } = z.object({ ttl: z.number() }).parse(parse(config));
   await sql(old.address, "TRUNCATE written");
+  const lonely = await writing(outputs, old.address, 1_000_000);
   const { writer, heard } = await writing(outputs, witness.address);
+  const others = outputs.machines
+    .map(({ address }) => address)
+    .filter((each) => each !== old.address);
+  await drop("alone", [
+    { from: [old.address], to: others },
+    { from: others, to: [old.address] },
+  ]);
+  // Time for hundreds of rows, if they were acknowledged; and far less than the old primary may lead without its key.
+  await sleep(3000);
   const killed = now();
   await control("POST", `machines/${old.instanceId}/kill`);
+  await drop("alone", []);
   const { seconds, value: next } = await waitFor("another primary", ttl + 60, async () => {
     const leader = leaderOf(await rows(witness.address));
     return leader === undefined || leader.Member === old.name ? undefined : leader;
@@ -160,12 +173,16 @@ async function primaryDies(outputs: Outputs, context: TestContext): Promise<void
     `a new primary (${next.Member}) ${seconds.toFixed(1)} s after the old one's machine died; ttl is ${ttl} s`,
   );
   assert.ok(seconds <= ttl + raceSeconds, `${seconds} s, with a ttl of ${ttl} s`);
-  await waitFor("rows on the new primary", 30, () =>
-    Promise.resolve(writer.written.some(({ at }) => at > killed + seconds) || undefined),
+  await waitFor("fifty rows on the new primary", 60, () =>
+    Promise.resolve(
+      writer.written.filter(({ at }) => at > killed + seconds).length >= 50 || undefined,
+    ),
   );
-  await sleep(3000);
   const primary = machineNamed(outputs, next.Member);
-  const count = await everyRowIsThere(writer, heard, primary.address);
+  await writer.stop();
+  const count =
+    (await everyRowIsThere({ writer, heard }, primary.address)) +
+    (await everyRowIsThere(lonely, primary.address));
   context.diagnostic(
     `${count} acknowledged rows, all there; longest time without one: ${writer.longestGap(killed).toFixed(1)} s`,
   );
@@ -223,7 +240,8 @@ async function storeLosesItsLeader(outputs: Outputs, context: TestContext): Prom
   const after = await whole(outputs, from);
   const pick = (all: Row[]) => ({ leader: leaderOf(all)?.Member, timeline: leaderOf(all)?.TL });
   assert.deepEqual(pick(after), pick(before), "PostgreSQL failed over");
-  const count = await everyRowIsThere(writer, heard, primary.address);
+  await writer.stop();
+  const count = await everyRowIsThere({ writer, heard }, primary.address);
   context.diagnostic(
     `etcd had another leader ${seconds.toFixed(1)} s after the death of ${leader.name}; PostgreSQL stayed on ${primary.name}, ` +
       `${count} acknowledged rows, longest time without one: ${writer.longestGap(killed).toFixed(2)} s`,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { GRPCUnavailableError, type Etcd3 } from "etcd3";
+import { EtcdLeaseInvalidError, GRPCUnavailableError, type Etcd3 } from "etcd3";
 import { OutcomeUnknown, type EtcdClient } from "../../examples/client/etcdClient.ts";
 import { lead } from "../../examples/client/leader.ts";
 import { testAuthority, type TestAuthority } from "./agentSupport.ts";
@@ -205,6 +205,14 @@ describe("answers that are lost", () => {
 });
 
 describe("requests that arrive too late", () => {
+  async function revokeLeases(): Promise<void> {
+    const [member] = cluster.members as [Wired];
+    const leases = await cluster.etcd.etcdctl(member, "lease", "list", "--write-out", "json");
+    for (const [id] of leases.matchAll(/(?<="id":)\d+/g)) {
+      await cluster.etcd.etcdctl(member, "lease", "revoke", BigInt(id).toString(16));
+    }
+  }
+
   /** Makes a key, of which the first attempt is held on the way; deletes it again; then lets the attempt go on. */
   async function madeLate(meanwhile: () => Promise<void>): Promise<string> {
     const key = fresh();
@@ -231,14 +239,17 @@ describe("requests that arrive too late", () => {
   });
 
   it("refuses them when the receipt is gone", async () => {
-    const key = await madeLate(async () => {
-      const [member] = cluster.members as [Wired];
-      const leases = await cluster.etcd.etcdctl(member, "lease", "list", "--write-out", "json");
-      for (const [id] of leases.matchAll(/(?<="id":)\d+/g)) {
-        await cluster.etcd.etcdctl(member, "lease", "revoke", BigInt(id).toString(16));
-      }
-    });
+    const key = await madeLate(revokeLeases);
     assert.equal(await stored(key), undefined);
+  });
+
+  it("takes another lease for its receipts when the first is gone", async () => {
+    const key = fresh();
+    await client.update(key, plusOne);
+    await revokeLeases();
+    await assert.rejects(client.update(key, plusOne), EtcdLeaseInvalidError);
+    await client.update(key, plusOne);
+    assert.equal(await stored(key), "2");
   });
 });
 

@@ -1,5 +1,6 @@
-# Runs on a machine. The first line of its input is JSON: the way to the database. Inserts one row after the other, each committed by
-# itself, until its input ends, and prints for each what became of it, and when, on the clock that all machines share.
+# Runs on a machine. The first line of its input is JSON: the way to the database, and above which number its rows are. Inserts one
+# row after the other, each committed by itself, until its input ends, and prints for each what became of it, and when, on the clock
+# that all machines share.
 import json
 import select
 import sys
@@ -25,7 +26,7 @@ def tell(**what):
 
 
 connection = None
-number = 0
+number = ask["first"]
 while not select.select([sys.stdin], [], [], 0.02)[0]:
     # A number whose commit was not answered may be there or not; it is never used again.
     number += 1

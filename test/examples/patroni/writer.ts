@@ -19,6 +19,8 @@ export interface Way {
   readonly password: string;
   /** The authority's certificate, on the machine on which the writer runs. */
   readonly caFile: string;
+  /** Its rows have numbers above this one. */
+  readonly first: number;
 }
 
 /** A client that commits row after row on a machine of the lab, and remembers which of them were acknowledged, and when. */
