@@ -5,6 +5,7 @@ import { Cluster, type TestStack } from "../faults/harness/cluster.ts";
 import {
   lookedAt,
   residentMiB,
+  rest,
   startAgents,
   stopAgents,
   upkeepRuns,
@@ -31,7 +32,7 @@ const idleSeconds = 600;
 
 /** Pairs of runs, and how long one takes. */
 const pairs = 10;
-const runSeconds = 10;
+const runSeconds = 15;
 
 const costStack: TestStack = {
   name: "cost",
@@ -134,6 +135,7 @@ cost("throughput", async (context) => {
         await (agents ? startAgents(lab) : stopAgents(await lab.members()));
         agentsRun = agents;
       }
+      await rest(await lab.members());
       return benchmark.writes(total);
     };
     for (const first of orders(pairs)) {

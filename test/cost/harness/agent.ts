@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { readFileSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { machineOf, type Member } from "../../../lab/cli/fault/members.ts";
 import { groupFolders } from "../../../lab/machines/cgroups.ts";
 import type { Cluster } from "../../faults/harness/cluster.ts";
@@ -111,6 +112,33 @@ export async function startAgents(cluster: Cluster): Promise<void> {
       );
     }
     return Promise.resolve(true);
+  });
+}
+
+/** Processor time of agents that only watch, at most; seconds of one core in a window. A look of every minute takes 0.15, starting ten times that. */
+const restSeconds = 0.25;
+const restWindow = 15;
+
+/**
+ * Waits until what was started or stopped has come to rest. An agent that has brought its member up makes way for one that only watches,
+ * and that one looks at everything for the first time: a start, which is not what a machine's life is like.
+ */
+export async function rest(members: readonly Member[]): Promise<void> {
+  const taken = (): number[] =>
+    members.map((member) => {
+      const folder = join(services(member), resident);
+      return existsSync(folder) ? usedSeconds(folder) : 0;
+    });
+  await waitFor("agents that only watch", 180, async () => {
+    const before = taken();
+    await sleep(restWindow * 1000);
+    const window = taken().map((after, at) => after - (before[at] ?? 0));
+    assert.ok(
+      // Less than nothing: another process, whose account began anew.
+      window.every((seconds) => seconds >= 0 && seconds <= restSeconds),
+      `${window.join(", ")} s of ${restWindow}`,
+    );
+    return true;
   });
 }
 
