@@ -13,12 +13,19 @@ interface Step {
   readonly name: string;
   readonly command: readonly [string, ...string[]];
   readonly env?: Readonly<Record<string, string>>;
+  /**
+   * What it takes, when that leaves room for others: one that waits for machines most of its time is begun before all others, and one
+   * that takes processors only runs meanwhile. Every other step has the host to itself.
+   */
+  readonly takes?: "machines" | "processors";
   /** Reads the counts from the report file; a step without a report counts as one test. */
   readonly count?: (report: string) => Count;
 }
 
 const scratch = mkdtempSync(join(tmpdir(), "etcd-cluster-test-"));
-const report = join(scratch, "report");
+
+/** Where a step's report is written. */
+const reportOf = (name: string): string => join(scratch, `${name.replaceAll("/", "_")}.report`);
 
 /** Tracked shell scripts. The golden ones are texts without a first line; the unit tests hand them to shellcheck. */
 async function shellScripts(): Promise<string[]> {
@@ -36,7 +43,7 @@ function nodeTest(name: string, files: readonly string[], options: readonly stri
       ...(["node", "--disable-warning=ExperimentalWarning", "--test"] as const),
       ...options,
       ...["--test-reporter=spec", "--test-reporter-destination=stdout"],
-      ...["--test-reporter=tap", `--test-reporter-destination=${report}`],
+      ...["--test-reporter=tap", `--test-reporter-destination=${reportOf(name)}`],
       ...files,
     ],
     count: tapCount,
@@ -60,7 +67,11 @@ async function quickSteps(): Promise<Step[]> {
     { name: "shellcheck", command: ["shellcheck", ...(await shellScripts())] },
     {
       name: "unit tests",
-      command: ["jest", "--ci", "--maxWorkers=2", "--json", `--outputFile=${report}`],
+      command: [
+        ...(["jest", "--ci", "--maxWorkers=2", "--json"] as const),
+        `--outputFile=${reportOf("unit tests")}`,
+      ],
+      takes: "processors",
       count: jestCount,
     },
     // Most of their time they wait for etcds, deadlines and connections.
@@ -71,6 +82,11 @@ async function quickSteps(): Promise<Step[]> {
 /** Tests that share the host's one lab: one file after the other, each in a process of its own. */
 function labSteps(folder: string): Step[] {
   return testFiles(folder).map((file) => nodeTest(file, [file]));
+}
+
+/** The README's commands promise no times, so others may run meanwhile. */
+function besideOthers(step: Step): Step {
+  return step.name === "test/lab/readme.test.ts" ? { ...step, takes: "machines" } : step;
 }
 
 /** Every example in a process of its own, with one lab and one installation for all; EXAMPLE names some. */
@@ -91,7 +107,7 @@ function exampleSteps(): Step[] {
 async function stepsOf(selection: string | undefined): Promise<Step[]> {
   switch (selection) {
     case undefined:
-      return [...(await quickSteps()), ...labSteps("test/lab")];
+      return [...(await quickSteps()), ...labSteps("test/lab").map(besideOthers)];
     case "quick":
       return quickSteps();
     case "crash":
@@ -128,30 +144,23 @@ function say({ name }: Step, { passed, failed }: Count, started: number): void {
   process.stdout.write(`== ${name}: ${passed} passed, ${failed} failed (${seconds} s)\n`);
 }
 
-async function runStep(step: Step): Promise<Count> {
-  rmSync(report, { force: true });
+/** Runs a step. What it says is shown while it says it, or, beside others, when it is over. */
+async function runStep(step: Step, shown: "at once" | "at its end"): Promise<Count> {
+  const report = reportOf(step.name);
   const started = performance.now();
-  process.stdout.write(`\n== ${step.name}\n`);
+  const title = `\n== ${step.name}\n`;
+  if (shown === "at once") process.stdout.write(title);
   const [file, ...args] = step.command;
   const result = await execa(file, args, {
     ...common,
     env: { ...common.env, ...step.env },
-    stdout: "inherit",
-    stderr: "inherit",
+    all: true,
+    ...(shown === "at once" ? ({ stdout: "inherit", stderr: "inherit" } as const) : {}),
   });
+  const said = result.all ?? "";
+  if (shown === "at its end") process.stdout.write(`${title}${said}${said === "" ? "" : "\n"}`);
   const written = existsSync(report) ? readFileSync(report, "utf8") : undefined;
   const count = countOf(result.exitCode === 0, step.count, written);
-  say(step, count, started);
-  return count;
-}
-
-/** A step without tests of its own, beside others: what it says is shown when it is over. */
-async function runCheck(step: Step): Promise<Count> {
-  const started = performance.now();
-  const [file, ...args] = step.command;
-  const result = await execa(file, args, { ...common, all: true });
-  const count = countOf(result.exitCode === 0, undefined, undefined);
-  process.stdout.write(`\n== ${step.name}\n${result.all === "" ? "" : `${result.all}\n`}`);
   say(step, count, started);
   return count;
 }
@@ -170,20 +179,27 @@ function note(step: Step, count: Count): void {
   }
 }
 
+async function take(step: Step, shown: "at once" | "at its end"): Promise<void> {
+  note(step, await runStep(step, shown));
+}
+
+/** Several steps at the same time. */
+async function together(steps: readonly Step[]): Promise<void> {
+  if (steps.length === 0) return;
+  process.stdout.write(`== at the same time: ${steps.map(({ name }) => name).join(", ")}\n`);
+  await Promise.all(steps.map((step) => take(step, "at its end")));
+}
+
 try {
   const steps = await stepsOf(process.argv[2]);
-  const checks = steps.filter(({ count }) => count === undefined);
-  if (checks.length > 0) {
-    process.stdout.write(`== at once: ${checks.map(({ name }) => name).join(", ")}\n`);
-    await Promise.all(
-      checks.map(async (step) => {
-        note(step, await runCheck(step));
-      }),
-    );
+  const machines = together(steps.filter(({ takes }) => takes === "machines"));
+  await together(steps.filter(({ count }) => count === undefined));
+  const others = steps.filter(({ count, takes }) => count !== undefined && takes !== "machines");
+  for (const step of others) {
+    if (step.takes === undefined) await machines;
+    await take(step, "at once");
   }
-  for (const step of steps) {
-    if (step.count !== undefined) note(step, await runStep(step));
-  }
+  await machines;
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }

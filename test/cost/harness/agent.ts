@@ -1,11 +1,9 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { machineOf, type Member } from "../../../lab/cli/fault/members.ts";
 import { groupFolders } from "../../../lab/machines/cgroups.ts";
-import type { Cluster } from "../../faults/harness/cluster.ts";
-import { announced, on, startAgent } from "../../faults/harness/machine.ts";
+import { on } from "../../faults/harness/machine.ts";
 import { waitFor } from "../../lab/support.ts";
 
 /** What an agent takes of its machine, and an agent that is not there. */
@@ -91,55 +89,22 @@ export async function upkeepRuns(member: Member, since: number): Promise<number>
     .length;
 }
 
-/** Takes the agents of all members away; etcd goes on. */
-export async function stopAgents(members: readonly Member[]): Promise<void> {
-  const units = [resident, upkeep];
-  await Promise.all(members.map((member) => on(member, ["systemctl", "stop", ...units])));
-}
-
-/** Brings them back, and waits until each one runs and has looked after its member once. */
-export async function startAgents(cluster: Cluster): Promise<void> {
-  const members = await cluster.members();
-  const since = Date.now();
-  await Promise.all(members.map(startAgent));
-  await waitFor("every agent to run, and to have looked", 120, () => {
-    for (const member of members) {
-      const said = announced(member);
-      const at = lookedAt(member);
-      assert.ok(
-        said?.state === "running" && at > since / 1000,
-        `${member.name}: ${said?.state} ${at}`,
-      );
-    }
-    return Promise.resolve(true);
-  });
-}
-
-/** Processor time of agents that only watch, at most; seconds of one core in a window. A look of every minute takes 0.15, starting ten times that. */
-const restSeconds = 0.25;
-const restWindow = 15;
-
 /**
- * Waits until what was started or stopped has come to rest. An agent that has brought its member up makes way for one that only watches,
- * and that one looks at everything for the first time: a start, which is not what a machine's life is like.
+ * Stops the processes of all agents where they are, or lets them go on; etcd does not notice. Not by systemd: a start is a second of
+ * processor time, which is not what a machine's life is like, and would be measured instead of the agent.
  */
-export async function rest(members: readonly Member[]): Promise<void> {
-  const taken = (): number[] =>
-    members.map((member) => {
-      const folder = join(services(member), resident);
-      return existsSync(folder) ? usedSeconds(folder) : 0;
-    });
-  await waitFor("agents that only watch", 180, async () => {
-    const before = taken();
-    await sleep(restWindow * 1000);
-    const window = taken().map((after, at) => after - (before[at] ?? 0));
-    assert.ok(
-      // Less than nothing: another process, whose account began anew.
-      window.every((seconds) => seconds >= 0 && seconds <= restSeconds),
-      `${window.join(", ")} s of ${restWindow}`,
-    );
-    return true;
-  });
+export async function freezeAgents(members: readonly Member[], frozen: boolean): Promise<void> {
+  const state = frozen ? "1" : "0";
+  for (const member of members) {
+    const units = [resident, upkeep].map((unit) => join(services(member), unit));
+    for (const folder of units.filter((each) => existsSync(each))) {
+      writeFileSync(join(folder, "cgroup.freeze"), state);
+      await waitFor(`${folder} to have frozen ${state}`, 10, () => {
+        const events = readFileSync(join(folder, "cgroup.events"), "utf8");
+        return Promise.resolve(events.includes(`frozen ${state}`) || undefined);
+      });
+    }
+  }
 }
 
 /** When the agent's last look, or upkeep's last run, ended; seconds since 1970. */
