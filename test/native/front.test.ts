@@ -35,6 +35,11 @@ import {
 } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { CreateRoleCommand, DeleteRoleCommand } from "@aws-sdk/client-iam";
 import {
+  ChangeResourceRecordSetsCommand,
+  CreateHostedZoneCommand,
+  type ChangeAction,
+} from "@aws-sdk/client-route-53";
+import {
   CreateBucketCommand,
   GetObjectCommand,
   HeadObjectCommand,
@@ -255,6 +260,44 @@ describe("what AWS gives and moto does not", () => {
       ),
     );
     assert.equal(puts.filter(({ status }) => status === "fulfilled").length, 1);
+  });
+
+  test("a record that was deleted can be created again, whatever is beside it; one that is there cannot", async () => {
+    const { HostedZone } = await aws.route53.send(
+      new CreateHostedZoneCommand({
+        Name: "again.internal",
+        CallerReference: "again",
+        VPC: { VPCId: site.vpcId, VPCRegion: region },
+      }),
+    );
+    const change = (Action: ChangeAction, member: string, Value = "10.42.0.9") =>
+      aws.route53.send(
+        new ChangeResourceRecordSetsCommand({
+          HostedZoneId: HostedZone?.Id,
+          ChangeBatch: {
+            Changes: [
+              {
+                Action,
+                ResourceRecordSet: {
+                  Name: `${member}.again.internal`,
+                  ...{ Type: "A" as const, TTL: 10, ResourceRecords: [{ Value }] },
+                },
+              },
+            ],
+          },
+        }),
+      );
+    await change("CREATE", "m4");
+    await change("CREATE", "m5");
+    await change("DELETE", "m4");
+    await change("CREATE", "m4");
+    for (const value of ["10.42.0.9", "10.42.0.10"]) {
+      await assert.rejects(
+        change("CREATE", "m4", value),
+        named("InvalidChangeBatch", /m4\.again\.internal.*already exists/),
+      );
+    }
+    await change("DELETE", "m4");
   });
 
   test("target health is what the balancers see", async () => {

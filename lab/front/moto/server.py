@@ -10,6 +10,7 @@ what moto itself would do wrong, most of them about an instance's end, which in 
   that denies what does not come over TLS denies everything.
 * Listing the versions of a bucket does not copy every object's content, which takes seconds and fails when one goes meanwhile.
 * A deleted launch template takes its tags along; whoever looks for orphans by tag would find it for ever.
+* A record may be created again after it was deleted. moto takes any record whose name sorts behind it for the same one.
 * A terminated instance gives back the interfaces that outlive it. moto keeps them attached for ever.
 """
 
@@ -27,6 +28,8 @@ from flask import request
 from moto.ec2.models.instances import Instance, InstanceState
 from moto.ec2.models.launch_templates import LaunchTemplate, LaunchTemplateBackend
 from moto.iam.access_control import PermissionResult
+from moto.route53.exceptions import ResourceRecordAlreadyExists
+from moto.route53.models import FakeZone, Route53Backend
 from moto.s3.models import FakeBucket, FakeKey
 from moto.server import main
 
@@ -96,6 +99,34 @@ def _delete_launch_template_and_tags(
     return template
 
 
+_change_records = Route53Backend.change_resource_record_sets
+
+
+def _is_there(zone: FakeZone, wanted: dict[str, Any]) -> bool:
+    name = wanted["Name"].strip(".")
+    return any(
+        record.name.strip(".") == name and record.type == wanted["Type"] for record in zone.rrsets
+    )
+
+
+def _change_records_by_what_is_there(
+    self: Route53Backend, zoneid: str, change_list: list[dict[str, Any]]
+) -> None:
+    zone = self.get_hosted_zone(zoneid)
+    for change in change_list:
+        if change["Action"] != "CREATE":
+            continue
+        record = change["ResourceRecordSet"]
+        if _is_there(zone, record):
+            raise ResourceRecordAlreadyExists(
+                name=record["Name"].strip(".") + ".", _type=record["Type"]
+            )
+        while change in zone.rr_changes:
+            zone.rr_changes.remove(change)
+    _change_records(self, zoneid, change_list)
+
+
+Route53Backend.change_resource_record_sets = _change_records_by_what_is_there
 LaunchTemplateBackend.delete_launch_template = _delete_launch_template_and_tags
 moto.elbv2.models.make_arn_for_load_balancer = _network_arn
 FakeKey.__deepcopy__ = _listed_copy
