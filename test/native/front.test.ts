@@ -34,6 +34,7 @@ import {
   RegisterTargetsCommand,
 } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { CreateRoleCommand, DeleteRoleCommand } from "@aws-sdk/client-iam";
+import { CreateKeyCommand, DescribeKeyCommand } from "@aws-sdk/client-kms";
 import {
   ChangeResourceRecordSetsCommand,
   CreateHostedZoneCommand,
@@ -298,6 +299,17 @@ describe("what AWS gives and moto does not", () => {
       );
     }
     await change("DELETE", "m4");
+  });
+
+  test("a disk encrypted without a key has AWS's own, which is nobody's to look after", async () => {
+    const volume = { AvailabilityZone: `${region}a`, Size: 1, VolumeType: "gp3" } as const;
+    const { KmsKeyId } = await aws.ec2.send(
+      new CreateVolumeCommand({ ...volume, Encrypted: true }),
+    );
+    const { KeyMetadata } = await aws.kms.send(new DescribeKeyCommand({ KeyId: KmsKeyId }));
+    assert.equal(KeyMetadata?.KeyManager, "AWS");
+    const made = await aws.kms.send(new CreateKeyCommand({}));
+    assert.equal(made.KeyMetadata?.KeyManager, "CUSTOMER");
   });
 
   test("target health is what the balancers see", async () => {

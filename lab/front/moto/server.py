@@ -11,6 +11,7 @@ what moto itself would do wrong, most of them about an instance's end, which in 
 * Listing the versions of a bucket does not copy every object's content, which takes seconds and fails when one goes meanwhile.
 * A deleted launch template takes its tags along; whoever looks for orphans by tag would find it for ever.
 * A record may be created again after it was deleted. moto takes any record whose name sorts behind it for the same one.
+* The key that AWS makes for a service when none is named is AWS's, not the customer's.
 * A terminated instance gives back the interfaces that outlive it. moto keeps them attached for ever.
 """
 
@@ -28,6 +29,7 @@ from flask import request
 from moto.ec2.models.instances import Instance, InstanceState
 from moto.ec2.models.launch_templates import LaunchTemplate, LaunchTemplateBackend
 from moto.iam.access_control import PermissionResult
+from moto.kms.models import Alias, KmsBackend
 from moto.route53.exceptions import ResourceRecordAlreadyExists
 from moto.route53.models import FakeZone, Route53Backend
 from moto.s3.models import FakeBucket, FakeKey
@@ -126,6 +128,17 @@ def _change_records_by_what_is_there(
     _change_records(self, zoneid, change_list)
 
 
+_create_alias = KmsBackend.create_alias
+
+
+def _create_alias_and_say_whose(self: KmsBackend, target_key_id: str, alias_name: str) -> Alias:
+    # Callers are refused such names.
+    if alias_name.startswith("alias/aws/"):
+        self.keys[self.get_key_id(target_key_id)].key_manager = "AWS"
+    return _create_alias(self, target_key_id, alias_name)
+
+
+KmsBackend.create_alias = _create_alias_and_say_whose
 Route53Backend.change_resource_record_sets = _change_records_by_what_is_there
 LaunchTemplateBackend.delete_launch_template = _delete_launch_template_and_tags
 moto.elbv2.models.make_arn_for_load_balancer = _network_arn

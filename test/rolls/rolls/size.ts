@@ -28,6 +28,9 @@ function shrinking(to: number, leavers: RegExp): Meant[] {
   return [...aroundMembers(to), { op: "delete", resource: leavers }];
 }
 
+/** Of one member alone there is no quorum that could be at risk: it is there or not. */
+const quorumAlarm = /^aws:cloudwatch\/metricAlarm:MetricAlarm etcd-monitoring-quorum-at-risk$/;
+
 const fourAndFive = / \S*\bm[45]\b/;
 const twoAndThree = / \S*\bm[23]\b/;
 
@@ -179,7 +182,7 @@ const rolls: readonly Roll[] = [
     what: "three members become one",
     given: { [sizeKey]: 3 },
     change: { [sizeKey]: 1 },
-    preview: shrinking(1, twoAndThree),
+    preview: [...shrinking(1, twoAndThree), { op: "delete", resource: quorumAlarm, count: 1 }],
     members: 1,
     check: oneAtATime,
   },
@@ -188,7 +191,7 @@ const rolls: readonly Roll[] = [
     what: "one member becomes three",
     given: { [sizeKey]: 1 },
     change: { [sizeKey]: 3 },
-    preview: growing(1, twoAndThree),
+    preview: [...growing(1, twoAndThree), { op: "create", resource: quorumAlarm, count: 1 }],
     members: 3,
     check: oneAtATime,
   },
