@@ -399,41 +399,6 @@ test("the balancer forwards to healthy targets, as the groups allow", async () =
   await waitFor("the target's answer", 5, async () =>
     (await get("i-bastion")).stdout === "200" ? true : undefined,
   );
-  const targets = vpc().balancers[0]?.listeners[0]?.targetGroup.targets;
-  assert.ok(targets);
-  // Nobody gets to a target that was not found healthy yet, and one that was is remembered when the proxy's configuration changes.
-  targets.push({ address: "10.97.1.99", port: 8000 });
-  await until(
-    "the new target",
-    ({ targets: seen }) => seen["arn:targets"]?.["10.97.1.99:8000"] !== undefined,
-  );
-  for (let round = 0; round < 6; round += 1) {
-    assert.equal((await get("i-bastion")).stdout, "200", `round ${round}`);
-  }
-  targets.pop();
-  // A connection that is there when its target is deregistered goes on; there are no new ones.
-  const lasting = within(
-    "i-bastion",
-    "python3",
-    "-c",
-    [
-      "import socket, time",
-      "s = socket.create_connection(('10.97.1.200', 80)); time.sleep(5)",
-      "s.sendall(b'GET /ready HTTP/1.0\\r\\n\\r\\n'); print(s.recv(100))",
-    ].join("\n"),
-  );
-  await waitFor("the connection", 5, async () =>
-    (await within("i-bastion", "ss", "-Htn", "state", "established", "dport = :80")).stdout === ""
-      ? undefined
-      : true,
-  );
-  const [registered] = targets.splice(0);
-  assert.ok(registered);
-  await until("no target", (observed) => health(observed) === undefined);
-  assert.notEqual((await get("i-bastion")).code, 0, "deregistered");
-  assert.match((await lasting).stdout, /200 OK/);
-  targets.push(registered);
-  await until("a healthy target again", (observed) => health(observed) === "healthy");
   assert.notEqual((await get("i-member2")).code, 0, "the balancer's group admits the bastion only");
   assert.equal(await connects("i-bastion", "10.97.1.10", 8000), false, "past the balancer");
   await within("i-member2", "rm", "/srv/ready");

@@ -249,7 +249,7 @@ describe("requests that arrive too late", () => {
     await revokeLeases();
     await assert.rejects(client.update(key, plusOne), EtcdLeaseInvalidError);
     await client.update(key, plusOne);
-    assert.equal(await stored(key), "2");
+    assert.equal((await stored(key))?.value, "2");
   });
 });
 
