@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { CloudWatchClient, DescribeAlarmsCommand } from "@aws-sdk/client-cloudwatch";
 import { DescribeVolumesCommand, DescribeVpcsCommand, EC2Client } from "@aws-sdk/client-ec2";
-import { DescribeKeyCommand, KMSClient, ListKeysCommand } from "@aws-sdk/client-kms";
+import { customerKeys } from "./harness/account.ts";
 import { example } from "./harness/example.ts";
 
 /** The cluster stands in the network that it was given, uses the key and the topic that it was given, and made none of its own. */
@@ -35,16 +35,7 @@ example("existing-vpc", async (stack) => {
     ids.filter((id) => !encrypted.some(({ VolumeId }) => VolumeId === id)),
     [],
   );
-  const { Keys } = await new KMSClient().send(new ListKeysCommand());
-  const keys = await Promise.all(
-    (Keys ?? []).map(({ KeyId }) => new KMSClient().send(new DescribeKeyCommand({ KeyId }))),
-  );
-  const usable = keys.flatMap(({ KeyMetadata }) =>
-    KeyMetadata?.KeyManager === "CUSTOMER" && KeyMetadata.KeyState === "Enabled"
-      ? [KeyMetadata.Arn]
-      : [],
-  );
-  assert.deepEqual(usable, [outputs["keyArn"]]);
+  assert.deepEqual(await customerKeys(), [outputs["keyArn"]]);
 
   assert.equal(outputs["alarmTopicArn"], outputs["onCallArn"]);
   const { MetricAlarms } = await new CloudWatchClient().send(new DescribeAlarmsCommand());

@@ -6,7 +6,7 @@ import { groupFolders } from "../../../lab/machines/cgroups.ts";
 import { on } from "../../faults/harness/machine.ts";
 import { waitFor } from "../../lab/support.ts";
 
-/** What an agent takes of its machine, and an agent that is not there. */
+/** What an agent takes of its machine, and an agent that stands still. */
 
 /** The unit whose processes stay, and the one whose processes come when something is due. */
 const resident = "agent-boot.service";

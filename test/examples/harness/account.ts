@@ -13,8 +13,8 @@ import { control, waitFor } from "../../lab/support.ts";
 const names = (all: readonly (string | undefined)[] | undefined): string[] =>
   (all ?? []).map((name) => name ?? "").sort();
 
-/** Keys live on for days after their deletion was asked for; those do not count. */
-async function keys(): Promise<string[]> {
+/** ARNs of the customer's keys. They live on for days after their deletion was asked for; those do not count. */
+export async function customerKeys(): Promise<string[]> {
   const client = new kms.KMSClient();
   const { Keys } = await client.send(new kms.ListKeysCommand());
   const described = await Promise.all(
@@ -69,7 +69,7 @@ export async function account(): Promise<Record<string, string[]>> {
     roles: names(
       (await iamClient.send(new iam.ListRolesCommand())).Roles?.map(({ RoleName }) => RoleName),
     ),
-    keys: await keys(),
+    keys: await customerKeys(),
     secrets: names(
       (await new ssm.SSMClient().send(new ssm.DescribeParametersCommand())).Parameters?.map(
         ({ Name }) => Name,
